@@ -1,0 +1,207 @@
+import type {Deployment, LogLine, LogQuery, StartupRecord, Status} from './deployment.ts';
+import type {FunctionSpec, Warmth} from './function.ts';
+import type {Platform} from './image.ts';
+import type {Json, JsonObject} from './json.ts';
+import type {Outputs, Plan} from './plan.ts';
+import type {ImageOnDisk, Ports, ProgressFn} from './ports.ts';
+import type {Invocation} from './sample.ts';
+
+/** What a provider can and cannot do. The rest of thaw branches on these, never on a provider's name. */
+export interface Limits {
+  readonly memoryMb: {readonly min: number; readonly max: number};
+  readonly timeoutMs: {readonly max: number};
+  /** Requests in one instance at a time. */
+  readonly concurrency: {readonly min: number; readonly max: number};
+  readonly maxInstances: {readonly min: number; readonly max: number};
+  /** Null: the provider gives CPU by memory. */
+  readonly cpu: {readonly min: number; readonly max: number} | null;
+  readonly platforms: readonly Platform[];
+  /** Null: no limit worth naming. */
+  readonly imageBytes: {readonly compressed: number | null; readonly unpacked: number | null};
+  readonly requestBytes: number;
+  readonly auth: readonly ('iam' | 'none')[];
+  readonly triggers: readonly string[];
+  readonly scaleToZero: boolean;
+  readonly warm: {readonly min: boolean; readonly schedule: boolean};
+  /** `chill`: applying the chill plan makes the next request cold. */
+  readonly forceCold: 'chill' | 'no';
+  readonly rollback: boolean;
+  /** Whether what runs is the image itself, with its limits, or only its contents. */
+  readonly runsImage: boolean;
+}
+
+/** Dated prices. Rates are in the currency, by the provider's own name of the meter. */
+export interface PriceTable {
+  readonly currency: 'USD';
+  /** ISO date. */
+  readonly asOf: string;
+  readonly source: string;
+  readonly rates: {readonly [meter: string]: number};
+}
+
+/** What every call of a driver is handed. */
+export interface Context {
+  readonly ports: Ports;
+  readonly signal: AbortSignal;
+  /** The folder of `thaw.yaml`. */
+  readonly projectDir: string;
+  /** thaw's own state folder of this user. */
+  readonly stateDir: string;
+  /** The folder of the installed package, with `dist/` in it. */
+  readonly packageDir: string;
+  readonly thawVersion: string;
+  /** Under it, `inspect` turns the environment values it reads into fingerprints. */
+  readonly fingerprintKey: Uint8Array;
+}
+
+/** What an op is handed besides. */
+export interface OpContext extends Context {
+  readonly image: ImageOnDisk | null;
+  readonly progress: ProgressFn;
+}
+
+/** When an op is tried again, and for how long. */
+export interface Retry {
+  readonly when: (error: unknown) => boolean;
+  readonly firstMs: number;
+  readonly maxMs: number;
+  readonly forMs: number;
+}
+
+/**
+ * The only code of a driver that writes. Idempotent: run again with the same arguments, also after a run that was
+ * cut off at any point, it ends in the same state and the same outputs. Its arguments arrive with every reference
+ * resolved. Tokens are fetched inside and are never outputs.
+ */
+export interface Op {
+  readonly retry: Retry | null;
+  run(context: OpContext, args: JsonObject): Promise<Outputs>;
+}
+
+/** One thing that `thaw doctor` looks at. */
+export interface Check {
+  readonly name: string;
+  check(
+    context: Context,
+  ): Promise<{readonly ok: boolean; readonly found: string; readonly remedy: string | null}>;
+}
+
+/** One request to a deployment. */
+export interface InvokeRequest {
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  readonly timeoutMs: number;
+}
+
+/** The part of a function that names it. */
+export type FunctionRef = Pick<FunctionSpec, 'name'>;
+
+/**
+ * A provider: O is its section of `thaw.yaml`, H is what `inspect` found. Planners are pure: not async, and handed
+ * nothing they could call with.
+ */
+export interface DriverSpec<O, H> {
+  readonly name: string;
+  /** Until a real account has confirmed it. */
+  readonly preview: boolean;
+  readonly limits: Limits;
+  /** JSON Schema of O, for editors and for the generated tests. */
+  readonly optionsSchema: JsonObject;
+  /** @throws ThawError CONFIG_INVALID */
+  options(raw: Json): O;
+  /** Reads only. */
+  inspect(context: Context, fn: FunctionRef, options: O): Promise<H>;
+  describe(fn: FunctionRef, options: O, have: H): Status;
+  plan(fn: FunctionSpec, options: O, have: H): Plan;
+  /** Keep so many instances ready. */
+  warm(fn: FunctionRef, options: O, have: H, wish: Warmth): Plan;
+  /** Make the next request cold. */
+  chill(fn: FunctionRef, options: O, have: H): Plan;
+  /** Make an earlier version live again: `to`, or the one before. */
+  rollback(fn: FunctionRef, options: O, have: H, to: string | null): Plan;
+  /** Delete what thaw made, and nothing else. */
+  teardown(fn: FunctionRef, options: O, have: H): Plan;
+  readonly ops: {readonly [name: string]: Op};
+  /** One request, timed, never sent twice. */
+  invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
+  /** What the provider itself recorded of these boots. */
+  startup(
+    context: Context,
+    deployment: Deployment,
+    bootIds: readonly string[],
+  ): Promise<readonly StartupRecord[]>;
+  logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
+  readonly checks: readonly Check[];
+  readonly prices: PriceTable;
+}
+
+/** A driver whose own types are closed over. */
+export interface Driver {
+  readonly name: string;
+  readonly preview: boolean;
+  readonly limits: Limits;
+  readonly optionsSchema: JsonObject;
+  readonly ops: {readonly [name: string]: Op};
+  readonly checks: readonly Check[];
+  readonly prices: PriceTable;
+  /** @throws ThawError CONFIG_INVALID if the section of `thaw.yaml` is not valid. */
+  open(rawOptions: Json): Site;
+}
+
+/** A driver with its options. */
+export interface Site {
+  inspect(context: Context, fn: FunctionRef): Promise<View>;
+  invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
+  startup(
+    context: Context,
+    deployment: Deployment,
+    bootIds: readonly string[],
+  ): Promise<readonly StartupRecord[]>;
+  logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
+}
+
+/** What was found of one function, and the plans that can be made from there. */
+export interface View {
+  readonly status: Status;
+  deploy(fn: FunctionSpec): Plan;
+  warm(wish: Warmth): Plan;
+  chill(): Plan;
+  rollback(to: string | null): Plan;
+  teardown(): Plan;
+}
+
+/** Closes over a provider's own types, so that they never leave its folder. */
+export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
+  const known = (plan: Plan): Plan => {
+    const stranger = plan.steps.find((step) => !(step.op in spec.ops));
+    if (stranger) throw new TypeError(`${spec.name} plans ${stranger.op}, an op it does not have`);
+    return plan;
+  };
+  const view = (fn: FunctionRef, options: O, have: H): View => ({
+    status: spec.describe(fn, options, have),
+    deploy: (wanted) => known(spec.plan(wanted, options, have)),
+    warm: (wish) => known(spec.warm(fn, options, have, wish)),
+    chill: () => known(spec.chill(fn, options, have)),
+    rollback: (to) => known(spec.rollback(fn, options, have, to)),
+    teardown: () => known(spec.teardown(fn, options, have)),
+  });
+  const {name, preview, limits, optionsSchema, ops, checks, prices} = spec;
+  return {
+    name,
+    preview,
+    limits,
+    optionsSchema,
+    ops,
+    checks,
+    prices,
+    open(rawOptions) {
+      const options = spec.options(rawOptions);
+      return {
+        inspect: async (context, fn) => view(fn, options, await spec.inspect(context, fn, options)),
+        invoke: (context, deployment, request) => spec.invoke(context, deployment, request),
+        startup: (context, deployment, bootIds) => spec.startup(context, deployment, bootIds),
+        logs: (context, deployment, query) => spec.logs(context, deployment, query),
+      };
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import type {Digest} from './digest.ts';
+import type {Image, LayerRole} from './image.ts';
+import type {Invocation} from './sample.ts';
+
+/** Time, so that tests can hold it still. */
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch. */
+  now(): number;
+  /** Milliseconds on a clock that never goes back. */
+  monotonicMs(): number;
+  /** Resolves after so many milliseconds; rejects with INTERRUPTED if the signal fires first. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+/** One HTTP request, to be sent once. */
+export interface HttpRequest {
+  readonly url: string;
+  readonly method?: string;
+  readonly headers?: {readonly [name: string]: string};
+  readonly body?: Uint8Array | string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** A Unix socket or Windows pipe to send it through instead of the URL's host. */
+  readonly socketPath?: string;
+  /** Send it over a connection of its own, so that connecting is part of what is measured. */
+  readonly freshConnection?: boolean;
+}
+
+/**
+ * Sends one request, never a second time, and says exactly when what happened. Whatever goes wrong on the wire
+ * is an Invocation with an `error`; only the caller's own signal makes it reject, with INTERRUPTED.
+ */
+export type Http = (request: HttpRequest) => Promise<Invocation>;
+
+/** Bytes done of how many; total is null while it is not known. */
+export type ProgressFn = (doneBytes: number, totalBytes: number | null) => void;
+
+/** A package of the npm registry, held to its content. */
+export interface PackagePin {
+  readonly name: string;
+  readonly version: string;
+  /** `sha512-…`, as the registry and lockfiles write it. */
+  readonly integrity: string;
+}
+
+/**
+ * Brings the wanted files of an npm package into thaw's cache through the user's own npm (its registry, proxy and
+ * credentials), verified against the pin, and returns the folder they lie in. Fetched once; safe against two
+ * processes at once and against being killed half-way.
+ *
+ * @param keep path prefixes inside the package, without the leading `package/`
+ * @throws ThawError FETCH_FAILED, DISK_FULL, INTERRUPTED
+ */
+export type FetchPackage = (
+  pin: PackagePin,
+  keep: readonly string[],
+  progress: ProgressFn,
+  signal: AbortSignal,
+) => Promise<string>;
+
+/** ONNX Runtime for this machine, unpacked in thaw's cache. */
+export interface HostOnnxRuntime {
+  readonly version: string;
+  /** The folder with `onnxruntime_binding.node` and its shared library. */
+  readonly dir: string;
+}
+
+/** An image and the OCI image layout it lies in. */
+export interface ImageOnDisk {
+  readonly image: Image;
+  readonly layoutDir: string;
+}
+
+/** Starts a program that outlives this process, with nothing inherited but the given environment. */
+export type StartDetached = (
+  file: string,
+  args: readonly string[],
+  options: {readonly cwd: string; readonly env: {readonly [name: string]: string}; readonly logFile: string},
+) => Promise<{readonly pid: number}>;
+
+/** Writes the files of some of an image's layers into a folder, in the order of the layers. */
+export type UnpackImage = (from: ImageOnDisk, roles: readonly LayerRole[], intoDir: string) => Promise<void>;
+
+/** Pushes an image to a registry and returns the reference by digest. */
+export type PushImage = (
+  from: ImageOnDisk,
+  target: {readonly repository: string; readonly authorization: string | null},
+  progress: ProgressFn,
+) => Promise<{readonly reference: string; readonly digest: Digest}>;
+
+/** What drivers may use of the rest of thaw: `commands` hands it to them, so that siblings import no siblings. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly http: Http;
+  readonly startDetached: StartDetached;
+  readonly unpackImage: UnpackImage;
+  readonly pushImage: PushImage;
+  readonly hostOnnxRuntime: (progress: ProgressFn, signal: AbortSignal) => Promise<HostOnnxRuntime>;
+}

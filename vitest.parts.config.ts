@@ -1,0 +1,13 @@
+import {defineConfig} from 'vitest/config';
+
+/** Tests that need more than npm: what CI installs with apt. */
+export default defineConfig({
+  test: {
+    include: ['test/parts/**/*.test.ts'],
+    reporters: ['default', './test/closing-line.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    pool: 'forks',
+    maxWorkers: 1,
+  },
+});
