@@ -41,7 +41,7 @@ const commands = readdirSync('src/commands', {recursive: true})
   .filter((file) => file.endsWith('.ts'))
   .map((file) => [`commands/${file.slice(0, -3).replaceAll('\\', '/')}`, join('src/commands', file)]);
 
-rmSync('dist', {recursive: true, force: true});
+if (!process.argv.includes('--keep')) rmSync('dist', {recursive: true, force: true});
 await build({
   ...esm,
   outdir: 'dist',
