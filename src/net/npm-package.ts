@@ -1,0 +1,342 @@
+import {createHash} from 'node:crypto';
+import {createReadStream, createWriteStream} from 'node:fs';
+import {mkdir, mkdtemp, readdir, rename, rm, stat} from 'node:fs/promises';
+import {hostname} from 'node:os';
+import {dirname, join} from 'node:path';
+import {Transform} from 'node:stream';
+import {pipeline} from 'node:stream/promises';
+import {createGunzip} from 'node:zlib';
+import {digestOfJson, shortDigest} from '../core/digest.ts';
+import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
+import type {FetchPackage, PackagePin, ProgressFn} from '../core/ports.ts';
+
+/** Where fetched packages are kept, and the environment that the user's npm runs in. */
+export interface FetchPackageOptions {
+  readonly cacheDir: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Makes the function that brings npm packages into `cacheDir/packages`.
+ *
+ * A package is unpacked in a temporary folder beside its final place and then renamed into it, so what stands
+ * there is always whole. Two processes may fetch the same package at once: the later rename loses and uses what
+ * the earlier one left. Temporary folders name their process, and are swept once it is gone.
+ */
+export function createFetchPackage({cacheDir, env = process.env}: FetchPackageOptions): FetchPackage {
+  const packagesDir = join(cacheDir, 'packages');
+  return async (pin, keep, progress, signal) => {
+    const finalDir = join(packagesDir, folderName(pin, keep));
+    if (await exists(finalDir)) return finalDir;
+    throwIfInterrupted(signal);
+    try {
+      await mkdir(packagesDir, {recursive: true});
+      await sweepAbandoned(packagesDir);
+      const workDir = await mkdtemp(join(packagesDir, workPrefix(process.pid)));
+      try {
+        const archive = await packWithNpm(pin, workDir, env, progress, signal);
+        const unpackedDir = join(workDir, 'unpacked');
+        await unpackVerified(archive, pin, keep, unpackedDir, signal);
+        await renameOrYield(unpackedDir, finalDir);
+      } finally {
+        await rm(workDir, {recursive: true, force: true, maxRetries: 3});
+      }
+    } catch (error) {
+      throw asThawError(error, pin, signal);
+    }
+    return finalDir;
+  };
+}
+
+/** One folder for each combination of content and wanted files. */
+function folderName(pin: PackagePin, keep: readonly string[]): string {
+  const key = shortDigest(digestOfJson({integrity: pin.integrity, keep: keep.toSorted()}));
+  return `${pin.name.replace('/', '+')}-${pin.version}-${key}`;
+}
+
+/**
+ * Runs `npm pack` and returns the path of the archive. The user's own npm cache is asked first, without the
+ * network; a download then goes through a cache folder of its own, whose growth is the progress.
+ */
+async function packWithNpm(
+  pin: PackagePin,
+  workDir: string,
+  env: NodeJS.ProcessEnv,
+  progress: ProgressFn,
+  signal: AbortSignal,
+): Promise<string> {
+  const cached = await runNpmPack(pin, workDir, ['--offline'], env, signal);
+  if (cached.failure === null) return cached.archive;
+
+  const npmCacheDir = join(workDir, 'npm-cache');
+  const stopWatching = watchSize(npmCacheDir, (bytes) => {
+    progress(bytes, null);
+  });
+  try {
+    const fetched = await runNpmPack(pin, workDir, ['--cache', npmCacheDir], env, signal);
+    if (fetched.failure === null) return fetched.archive;
+    throw npmError(pin, fetched.failure);
+  } finally {
+    stopWatching();
+  }
+}
+
+/** How a run of npm failed: its own code and words, or the reason why it did not run. */
+interface NpmFailure {
+  readonly code: string | null;
+  readonly words: string;
+}
+
+type PackResult = {readonly failure: null; readonly archive: string} | {readonly failure: NpmFailure};
+
+async function runNpmPack(
+  pin: PackagePin,
+  workDir: string,
+  flags: readonly string[],
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<PackResult> {
+  const {execa} = await import('execa');
+  const spec = `${pin.name}@${pin.version}`;
+  const quiet = ['--ignore-scripts', '--loglevel=error', '--no-update-notifier', '--no-progress'];
+  const result = await execa(
+    'npm',
+    ['pack', spec, '--json', '--pack-destination', workDir, ...quiet, ...flags],
+    {
+      cwd: workDir,
+      env,
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      cancelSignal: signal,
+      forceKillAfterDelay: 2000,
+    },
+  );
+  throwIfInterrupted(signal);
+  if (result.failed) {
+    if (result.code === 'ENOENT') return {failure: {code: 'ENOENT', words: 'npm was not found on the PATH'}};
+    return {failure: parseNpmFailure(result.stdout, result.stderr, result.shortMessage)};
+  }
+  const archive = (await readdir(workDir)).find((file) => file.endsWith('.tgz'));
+  if (archive === undefined) return {failure: {code: null, words: 'npm pack left no archive'}};
+  return {failure: null, archive: join(workDir, archive)};
+}
+
+/** With `--json` npm says what went wrong as JSON on stdout; before it reads its options, as text on stderr. */
+export function parseNpmFailure(stdout: string, stderr: string, otherwise: string): NpmFailure {
+  let code: string | null = null;
+  let words = '';
+  try {
+    const {error} = JSON.parse(stdout) as {error?: {code?: string; summary?: string}};
+    code = error?.code ?? null;
+    words = error?.summary ?? '';
+  } catch {
+    // Not JSON: stderr has it.
+  }
+  if (words === '') {
+    words = stderr
+      .split('\n')
+      .map((line) => line.replace(/^npm (error|ERR!) ?/, '').trim())
+      .filter((line) => line !== '' && !line.startsWith('A complete log of this run'))
+      .slice(-3)
+      .join(' ');
+  }
+  if (words === '') words = otherwise;
+  code ??= /\bcode (E[A-Z0-9]+)/.exec(stderr)?.[1] ?? null;
+  return {code, words: withoutCredentials(words)};
+}
+
+/** A registry's address may carry a password. */
+function withoutCredentials(text: string): string {
+  return text.replace(/\/\/[^/@\s]+@/g, '//***@');
+}
+
+function npmError(pin: PackagePin, failure: NpmFailure): ThawError {
+  const facts = {package: pin.name, version: pin.version, npm: failure.code};
+  if (failure.code === 'ENOSPC') {
+    return new ThawError('DISK_FULL', `npm ran out of disk space fetching ${pin.name}@${pin.version}`, facts);
+  }
+  return new ThawError(
+    'FETCH_FAILED',
+    `npm could not fetch ${pin.name}@${pin.version}: ${failure.words}`,
+    facts,
+  );
+}
+
+/** Reports a growing folder's size until stopped. */
+function watchSize(dir: string, report: (bytes: number) => void): () => void {
+  let busy = false;
+  let largest = 0;
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    void sizeOf(dir).then((bytes) => {
+      busy = false;
+      // npm moves what it has downloaded: never report a step back.
+      if (bytes > largest) report((largest = bytes));
+    });
+  }, 150);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+  };
+}
+
+async function sizeOf(dir: string): Promise<number> {
+  const entries = await readdir(dir, {recursive: true, withFileTypes: true}).catch(() => []);
+  const sizes = entries
+    .filter((entry) => entry.isFile())
+    .map(async (entry) => (await stat(join(entry.parentPath, entry.name)).catch(() => null))?.size ?? 0);
+  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/**
+ * Unpacks the wanted files of an archive while its content is held to the pin.
+ *
+ * @throws ThawError FETCH_FAILED if the content is another, no wanted file is in it, or a path leads out of it
+ */
+async function unpackVerified(
+  archive: string,
+  pin: PackagePin,
+  keep: readonly string[],
+  intoDir: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const {extract} = await import('tar-stream');
+  const refuse = (why: string): ThawError =>
+    new ThawError('FETCH_FAILED', `${pin.name}@${pin.version} ${why}`, {
+      package: pin.name,
+      version: pin.version,
+    });
+
+  const hash = createHash('sha512');
+  const hashing = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  const entries = extract();
+  let kept = 0;
+  const unpacking = (async () => {
+    for await (const entry of entries) {
+      const {name, type, mode} = entry.header;
+      if (!isInside(name)) throw refuse(`holds ${JSON.stringify(name)}, a path that leads out of it`);
+      const path = name.slice(name.indexOf('/') + 1);
+      const wanted = keep.some(
+        (prefix) => path === prefix || path.startsWith(`${prefix.replace(/\/$/, '')}/`),
+      );
+      if (!wanted || type === 'directory') {
+        entry.resume();
+        continue;
+      }
+      if (type !== 'file') throw refuse(`holds ${JSON.stringify(name)}, which is a ${type} and not a file`);
+      const file = join(intoDir, ...path.split('/'));
+      await mkdir(dirname(file), {recursive: true});
+      const executable = ((mode ?? 0) & 0o111) !== 0;
+      await pipeline(entry, createWriteStream(file, {mode: executable ? 0o755 : 0o644, flags: 'wx'}), {
+        signal,
+      });
+      kept += 1;
+    }
+  })();
+  const reading = pipeline(createReadStream(archive), hashing, createGunzip(), entries, {signal});
+  const [unpacked, read] = await Promise.allSettled([unpacking, reading]);
+  if (unpacked.status === 'rejected' && unpacked.reason instanceof ThawError) throw unpacked.reason;
+
+  // An archive that is not the pinned one may also be broken: say the first, which explains the second.
+  throwIfInterrupted(signal);
+  const failure =
+    unpacked.status === 'rejected' ? unpacked.reason : read.status === 'rejected' ? read.reason : null;
+  if (systemCode(failure) === 'ENOSPC') throw failure;
+  if (failure !== null && isFileSystemError(failure)) throw failure;
+  const found = failure === null ? `sha512-${hash.digest('base64')}` : await integrityOf(archive);
+  if (found !== pin.integrity) {
+    throw new ThawError(
+      'FETCH_FAILED',
+      `${pin.name}@${pin.version} came with other content than expected: ${found}, expected ${pin.integrity}`,
+      {package: pin.name, version: pin.version, found, expected: pin.integrity},
+    );
+  }
+  if (failure !== null) throw failure;
+  if (kept === 0) throw refuse(`has nothing under ${keep.join(', ')}`);
+}
+
+async function integrityOf(file: string): Promise<string> {
+  const hash = createHash('sha512');
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  return `sha512-${hash.digest('base64')}`;
+}
+
+/** Whether a path in an archive stays below the folder it is unpacked in, on every operating system. */
+function isInside(name: string): boolean {
+  return !/^[/\\]|^[a-zA-Z]:|\\|\0/.test(name) && !name.split('/').includes('..');
+}
+
+const isFileSystemError = (error: unknown): boolean => (error as {syscall?: unknown}).syscall !== undefined;
+
+/** Puts a finished folder in its place, unless another process was faster. */
+async function renameOrYield(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!(await exists(to))) throw error;
+  }
+}
+
+/** Process ids mean something on one machine only, so temporary folders name that as well. */
+function workPrefix(pid: number): string {
+  return `.fetch-${machineKey()}-${pid}-`;
+}
+
+const machineKey = (): string => createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+
+const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
+
+/** Removes what processes that were killed half-way have left. */
+async function sweepAbandoned(packagesDir: string): Promise<void> {
+  for (const name of await readdir(packagesDir)) {
+    const match = /^\.fetch-([0-9a-f]{8})-([0-9]+)-/.exec(name);
+    if (match === null) continue;
+    const dir = join(packagesDir, name);
+    const here = match[1] === machineKey();
+    const abandoned = here ? !isAlive(Number(match[2])) : (await ageMs(dir)) > ABANDONED_AFTER_MS;
+    // Whatever still writes there is not ours to wait for: the next sweep gets the rest.
+    if (abandoned) await rm(dir, {recursive: true, force: true, maxRetries: 1}).catch(() => undefined);
+  }
+}
+
+async function ageMs(dir: string): Promise<number> {
+  const found = await stat(dir).catch(() => null);
+  return found === null ? 0 : Date.now() - found.mtimeMs;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH';
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null)) !== null;
+}
+
+function asThawError(error: unknown, pin: PackagePin, signal: AbortSignal): ThawError {
+  if (error instanceof ThawError) return error;
+  if (signal.aborted) return new ThawError('INTERRUPTED', 'interrupted', {}, {cause: error});
+  const facts = {package: pin.name, version: pin.version};
+  if (systemCode(error) === 'ENOSPC') {
+    return new ThawError('DISK_FULL', `no disk space left to unpack ${pin.name}@${pin.version}`, facts, {
+      cause: error,
+    });
+  }
+  return new ThawError(
+    'FETCH_FAILED',
+    `${pin.name}@${pin.version} could not be put into the cache: ${messageOf(error)}`,
+    facts,
+    {cause: error},
+  );
+}
