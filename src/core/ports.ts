@@ -1,4 +1,3 @@
-import type {Digest} from './digest.ts';
 import type {Image, LayerRole} from './image.ts';
 import type {Invocation} from './sample.ts';
 
@@ -81,19 +80,11 @@ export type StartDetached = (
 /** Writes the files of some of an image's layers into a folder, in the order of the layers. */
 export type UnpackImage = (from: ImageOnDisk, roles: readonly LayerRole[], intoDir: string) => Promise<void>;
 
-/** Pushes an image to a registry and returns the reference by digest. */
-export type PushImage = (
-  from: ImageOnDisk,
-  target: {readonly repository: string; readonly authorization: string | null},
-  progress: ProgressFn,
-) => Promise<{readonly reference: string; readonly digest: Digest}>;
-
 /** What drivers may use of the rest of thaw: `commands` hands it to them, so that siblings import no siblings. */
 export interface Ports {
   readonly clock: Clock;
   readonly http: Http;
   readonly startDetached: StartDetached;
   readonly unpackImage: UnpackImage;
-  readonly pushImage: PushImage;
   readonly hostOnnxRuntime: (progress: ProgressFn, signal: AbortSignal) => Promise<HostOnnxRuntime>;
 }

@@ -1,0 +1,54 @@
+import {join} from 'node:path';
+import type {Context} from '../core/driver.ts';
+import type {FetchPackage, HostOnnxRuntime, Ports, ProgressFn} from '../core/ports.ts';
+import {unpackImage} from '../image/unpack.ts';
+import {systemClock} from '../net/clock.ts';
+import {startDetached} from '../net/detached.ts';
+import {createHttp} from '../net/http.ts';
+import {createFetchPackage} from '../net/npm-package.ts';
+import {hostOnnxRuntime} from '../onnxruntime/index.ts';
+import {newFingerprintKey} from './apply-plan.ts';
+
+/** Where thaw is installed and where it keeps its things, as oclif knows it. */
+export interface Installation {
+  readonly root: string;
+  readonly version: string;
+  readonly cacheDir: string;
+  readonly dataDir: string;
+}
+
+/** Everything a command hands to the modules it calls. */
+export interface Workshop {
+  readonly installation: Installation;
+  readonly fetchPackage: FetchPackage;
+  readonly ports: Ports;
+  hostOnnxRuntime(progress: ProgressFn): Promise<HostOnnxRuntime>;
+  context(projectDir: string): Context;
+}
+
+/** Puts the modules together: the one place where siblings meet. */
+export function openWorkshop(installation: Installation, signal: AbortSignal): Workshop {
+  const fetchPackage = createFetchPackage({cacheDir: installation.cacheDir});
+  const ports: Ports = {
+    clock: systemClock,
+    http: createHttp(),
+    startDetached,
+    unpackImage,
+    hostOnnxRuntime: (progress, signal) => hostOnnxRuntime(fetchPackage, progress, signal),
+  };
+  return {
+    installation,
+    fetchPackage,
+    ports,
+    hostOnnxRuntime: (progress) => ports.hostOnnxRuntime(progress, signal),
+    context: (projectDir) => ({
+      ports,
+      signal,
+      projectDir,
+      stateDir: process.env['THAW_STATE_DIR'] ?? join(installation.dataDir, 'state'),
+      packageDir: installation.root,
+      thawVersion: installation.version,
+      fingerprintKey: newFingerprintKey(),
+    }),
+  };
+}

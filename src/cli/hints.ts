@@ -1,0 +1,52 @@
+import type {ErrorCode} from '../core/errors.ts';
+import type {Json, JsonObject} from '../core/json.ts';
+
+type Advice = (facts: JsonObject) => readonly string[];
+
+const text = (value: Json | undefined, fallback: string): string => (typeof value === 'string' ? value : fallback);
+const list = (value: Json | undefined): string => (Array.isArray(value) ? value.join(', ') : '');
+
+/**
+ * What to do about each error, in lines of which those that start with `$ ` can be pasted into a shell. A code
+ * without advice does not compile.
+ */
+const ADVICE: {readonly [C in ErrorCode]: Advice} = {
+  USAGE: () => ['$ thaw help'],
+  ANSWER_MISSING: ({flag}) => [`There is no terminal to ask at: give ${text(flag, 'the flag')}.`],
+  FILE_EXISTS: () => ['Choose another folder, or move these files away first.'],
+  PROVIDER_UNKNOWN: ({known}) => [`Known providers: ${list(known)}.`],
+  TEMPLATE_UNKNOWN: ({known}) => [`Known templates: ${list(known)}.`, '$ thaw init --list'],
+  INPUT_INVALID: () => ['Give the request as JSON, as @file, or as @- for standard input.'],
+  CONFIG_NOT_FOUND: () => ['$ thaw init my-function --template tabular', 'Or name the file with --config.'],
+  CONFIG_INVALID: () => ['Mend the lines above; docs/configuration.md describes every key.'],
+  MODEL_NOT_FOUND: () => ['Set model.path in thaw.yaml to your ONNX file.'],
+  MODEL_INVALID: () => ['Export the model to ONNX again and check that the file was copied whole.'],
+  MODEL_UNSUPPORTED: () => ['Export the model with its weights as external data.'],
+  CALIBRATION_INVALID: () => ['Each line is one JSON object: {"<input name>": [values of one row]}.'],
+  HANDLER_INVALID: () => ['A handler exports: async function predict(input, {model, context}).'],
+  SECRET_MISSING: ({names}) => [`$ export ${list(names).split(', ')[0] ?? 'NAME'}=…`],
+  IMAGE_MISSING: () => ['$ thaw package'],
+  IMAGE_STALE: () => ['$ thaw package'],
+  IMAGE_INVALID: () => ['$ thaw package'],
+  IMAGE_TOO_LARGE: () => ['Quantize the model, or leave dependencies out of the handler.'],
+  PLATFORM_UNSUPPORTED: () => ['docs/platforms.md says what works where.'],
+  RUNTIME_UNAVAILABLE: () => ['$ npm run build'],
+  FETCH_FAILED: () => ['Check that npm itself reaches its registry:', '$ npm ping'],
+  PERMISSION_DENIED: () => ['Check who owns the file or folder named above.'],
+  DISK_FULL: () => ['Free some space and run the command again: nothing half-written was left.'],
+  DEPLOY_LOCKED: ({pid}) => [`Wait for the other command (process ${String(pid)}) to end, then run this one again.`],
+  NOT_DEPLOYED: ({provider}) => [`$ thaw deploy ${text(provider, '')}`.trimEnd()],
+  PORT_IN_USE: () => ['Free the port, or set another (or none) under providers.local.port in thaw.yaml.'],
+  PROVIDER_REFUSED: () => ['Run the command again with --verbose to see the whole answer.'],
+  PROVIDER_CONFLICT: () => ['Something else changed it at the same time: run the command again.'],
+  PROVIDER_UNREACHABLE: () => ['Check the network, then run the command again: it goes on where it stopped.'],
+  WAIT_TIMED_OUT: ({provider}) => [`$ thaw status ${text(provider, '')}`.trimEnd()],
+  INVOKE_FAILED: ({provider}) => [`$ thaw logs ${text(provider, '')}`.trimEnd()],
+  INSTANCE_FAILED: ({provider}) => [`$ thaw logs ${text(provider, '')}`.trimEnd()],
+  INTERRUPTED: () => [],
+};
+
+/** What the user can do about an error. */
+export function hintsFor(code: ErrorCode, facts: JsonObject): readonly string[] {
+  return ADVICE[code](facts);
+}

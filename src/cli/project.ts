@@ -1,0 +1,74 @@
+import {join} from 'node:path';
+import {loadConfig, findConfig, type ProviderReader} from '../config/load.ts';
+import type {Config, ProviderConfig} from '../config/config.ts';
+import type {Problem} from '../config/document.ts';
+import type {Driver, Site} from '../core/driver.ts';
+import {ThawError} from '../core/errors.ts';
+import type {Json} from '../core/json.ts';
+import {PROVIDERS} from '../providers/index.ts';
+
+/** A provider as a project uses it. */
+export interface ProjectProvider {
+  readonly config: ProviderConfig;
+  readonly driver: Driver;
+  readonly site: Site;
+}
+
+/** A user's project: its thaw.yaml, read and found valid, and the providers that it names. */
+export interface Project {
+  readonly config: Config;
+  /** @throws ThawError PROVIDER_UNKNOWN */
+  provider(name: string): Promise<ProjectProvider>;
+}
+
+/**
+ * Opens the project around a folder.
+ *
+ * @param configFile the file to read instead of the nearest thaw.yaml
+ * @throws ThawError CONFIG_NOT_FOUND, CONFIG_INVALID
+ */
+export async function openProject(configFile: string | undefined, cwd: string): Promise<Project> {
+  const config = await loadConfig(configFile ?? (await findConfig(cwd)), providerReader);
+  return {
+    config,
+    async provider(name) {
+      const section = config.providers.find((provider) => provider.name === name);
+      if (!section) {
+        const known = config.providers.map((provider) => provider.name);
+        throw new ThawError('PROVIDER_UNKNOWN', `${config.file} has no provider "${name}"`, {known});
+      }
+      const driver = await loadDriver(name);
+      return {config: section, driver, site: driver.open(section.options)};
+    },
+  };
+}
+
+/** The folder in which a project keeps what thaw made of it. */
+export function thawDir(config: Config): string {
+  return join(config.dir, '.thaw');
+}
+
+const providerReader: ProviderReader = {
+  names: Object.keys(PROVIDERS),
+  async read(name, options) {
+    const driver = await loadDriver(name);
+    return {problems: optionProblems(driver, options), limits: driver.limits};
+  },
+};
+
+async function loadDriver(name: string): Promise<Driver> {
+  const load = PROVIDERS[name];
+  if (!load) throw new ThawError('PROVIDER_UNKNOWN', `there is no provider "${name}"`, {known: Object.keys(PROVIDERS)});
+  return load();
+}
+
+/** A driver throws all that is wrong with its section at once; here it becomes a list. */
+function optionProblems(driver: Driver, options: Json): readonly Problem[] {
+  try {
+    driver.open(options);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ThawError) || error.code !== 'CONFIG_INVALID') throw error;
+    return error.facts['problems'] as unknown as readonly Problem[];
+  }
+}

@@ -1,0 +1,73 @@
+import {dirname, resolve} from 'node:path';
+import type {Trigger} from '../core/function.ts';
+import type {Json} from '../core/json.ts';
+import type {Config, Settings} from './config.ts';
+import {SETTING_KEYS, type WrittenConfig, type WrittenSettings} from './schema.ts';
+
+const ACCEPT = {cosine: 0.998, nsr: 0.01, top1Drop: 0.005};
+const HTTP: Trigger = {kind: 'http', auth: 'iam'};
+
+/**
+ * Fills in what thaw.yaml leaves out. A provider's section says more than the file's general part; its maps (`env`,
+ * `secrets`) add to the general ones.
+ *
+ * @param overrides the settings that each provider section states, already read
+ */
+export function completeConfig(
+  written: WrittenConfig,
+  overrides: ReadonlyMap<string, WrittenSettings>,
+  file: string,
+  fallbackProvider: string,
+): Config {
+  const dir = dirname(file);
+  const names = Object.keys(written.providers);
+  return {
+    schema: 'thaw.config/1',
+    file,
+    dir,
+    name: written.name,
+    model: {
+      path: resolve(dir, written.model.path),
+      quantize: written.model.quantize,
+      calibration: written.model.calibration === undefined ? null : resolve(dir, written.model.calibration),
+      accept: {...ACCEPT, ...definedOnly(written.model.accept)},
+      objective: written.model.objective,
+    },
+    handler: written.handler === undefined ? null : resolve(dir, written.handler),
+    default: written.default ?? names[0] ?? fallbackProvider,
+    providers: (names.length > 0 ? names : [fallbackProvider]).map((name) => ({
+      name,
+      options: optionsOf(written.providers[name] ?? {}),
+      settings: completeSettings(written, overrides.get(name) ?? {}),
+    })),
+  };
+}
+
+/** A provider section without the settings it overrides: what the driver itself reads. */
+export function optionsOf(section: {readonly [key: string]: unknown}): Json {
+  const own = Object.entries(section).filter(([key]) => !(SETTING_KEYS as readonly string[]).includes(key));
+  return Object.fromEntries(own) as Json;
+}
+
+function completeSettings(general: WrittenSettings, special: WrittenSettings): Settings {
+  const resources = {...definedOnly(general.resources ?? {}), ...definedOnly(special.resources ?? {})};
+  const warm = {...definedOnly(general.warm ?? {}), ...definedOnly(special.warm ?? {})};
+  return {
+    memoryMb: resources.memory ?? 1024,
+    timeoutMs: resources.timeout ?? 30_000,
+    cpu: resources.cpu ?? null,
+    concurrency: resources.concurrency ?? 1,
+    maxInstances: special.scaling?.max ?? general.scaling?.max ?? 10,
+    warm: {min: warm.min ?? 0, schedule: warm.schedule ?? []},
+    env: {...general.env, ...special.env},
+    secrets: {...general.secrets, ...special.secrets},
+    triggers: special.triggers ?? general.triggers ?? [HTTP],
+  };
+}
+
+/** An object without its undefined members, which would hide what they are spread over. */
+function definedOnly<T extends object>(value: T): {[K in keyof T]?: Exclude<T[K], undefined>} {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

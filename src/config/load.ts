@@ -1,0 +1,154 @@
+import {readFile} from 'node:fs/promises';
+import {dirname, join, resolve} from 'node:path';
+import type {Limits} from '../core/driver.ts';
+import {systemCode, ThawError} from '../core/errors.ts';
+import type {Json, JsonObject} from '../core/json.ts';
+import {checkAgainst} from './check.ts';
+import {completeConfig, optionsOf} from './complete.ts';
+import type {Config} from './config.ts';
+import {parseSource, type PlacedProblem, type Problem} from './document.ts';
+import {settingsBeyond} from './limits.ts';
+import {configSchema, SETTING_KEYS, settingsSchema, type WrittenSettings} from './schema.ts';
+
+export const CONFIG_FILE = 'thaw.yaml';
+
+/** What the configuration has to ask of providers, which it does not know itself. */
+export interface ProviderReader {
+  readonly names: readonly string[];
+  /** What is wrong with a provider's own options, and its limits. */
+  read(
+    name: string,
+    options: Json,
+  ): Promise<{readonly problems: readonly Problem[]; readonly limits: Limits}>;
+}
+
+/**
+ * Finds thaw.yaml in a folder or above it.
+ *
+ * @throws ThawError CONFIG_NOT_FOUND
+ */
+export async function findConfig(fromDir: string): Promise<string> {
+  for (let dir = resolve(fromDir); ; dir = dirname(dir)) {
+    const file = join(dir, CONFIG_FILE);
+    if ((await readIfPresent(file)) !== null) return file;
+    if (dirname(dir) === dir) break;
+  }
+  throw new ThawError('CONFIG_NOT_FOUND', `no ${CONFIG_FILE} in ${resolve(fromDir)} or above it`, {
+    dir: resolve(fromDir),
+  });
+}
+
+/**
+ * Reads thaw.yaml. Every mistake in it is reported at once.
+ *
+ * @throws ThawError CONFIG_NOT_FOUND; CONFIG_INVALID with `problems`, each with file, line and column
+ */
+export async function loadConfig(file: string, providers: ProviderReader): Promise<Config> {
+  const text = await readIfPresent(file);
+  if (text === null)
+    throw new ThawError('CONFIG_NOT_FOUND', `there is no file ${file}`, {dir: dirname(file)});
+  const source = parseSource(text, file);
+  if (source.syntaxProblems.length > 0) throw invalid(file, source.syntaxProblems);
+
+  const checked = checkAgainst(configSchema, source.value ?? {});
+  const sections = await readSections(source.value, providers);
+  const config = checked.value
+    ? completeConfig(checked.value, sections.overrides, resolve(file), providers.names[0] ?? '')
+    : null;
+  const problems = [...checked.problems, ...sections.problems];
+  if (config) {
+    problems.push(...defaultProblems(config, providers.names));
+    problems.push(...limitProblems(config, sections.limits, source.value));
+  }
+  if (problems.length > 0 || !config)
+    throw invalid(
+      file,
+      problems.map((problem) => source.place(problem)),
+    );
+  return config;
+}
+
+interface Sections {
+  readonly problems: readonly Problem[];
+  readonly overrides: ReadonlyMap<string, WrittenSettings>;
+  readonly limits: ReadonlyMap<string, Limits>;
+}
+
+/** Reads the provider sections of a document that may be wrong elsewhere. */
+async function readSections(document: unknown, providers: ProviderReader): Promise<Sections> {
+  const problems: Problem[] = [];
+  const overrides = new Map<string, WrittenSettings>();
+  const limits = new Map<string, Limits>();
+  for (const [name, section] of Object.entries(memberOf(document, 'providers') ?? {})) {
+    const path = ['providers', name];
+    const below = (problem: Problem): Problem => ({...problem, path: [...path, ...problem.path]});
+    if (!providers.names.includes(name)) {
+      problems.push({path, message: 'unknown provider', unknownKey: true, knownKeys: providers.names});
+      continue;
+    }
+    const options = isObject(section) ? section : {};
+    const read = await providers.read(name, optionsOf(options));
+    problems.push(...read.problems.map(below).map(withSettingKeys));
+    limits.set(name, read.limits);
+    const stated = checkAgainst(settingsSchema, pickSettings(options));
+    problems.push(...stated.problems.map(below));
+    if (stated.value) overrides.set(name, stated.value);
+  }
+  return {problems, overrides, limits};
+}
+
+function defaultProblems(config: Config, names: readonly string[]): Problem[] {
+  if (names.includes(config.default)) return [];
+  return [{path: ['default'], message: `must be a provider: ${names.join(', ')}, not "${config.default}"`}];
+}
+
+/** Settings beyond a provider's limits, placed where they stand: in its section, or in the general part. */
+function limitProblems(config: Config, limits: ReadonlyMap<string, Limits>, document: unknown): Problem[] {
+  return config.providers.flatMap((provider) => {
+    const known = limits.get(provider.name);
+    if (!known) return [];
+    return settingsBeyond(known, provider.settings, provider.name).map((problem) => {
+      const special = ['providers', provider.name, ...problem.path];
+      return {...problem, path: valueAt(document, special) === undefined ? problem.path : special};
+    });
+  });
+}
+
+function invalid(file: string, problems: readonly PlacedProblem[]): ThawError {
+  const ordered = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+  const count = ordered.length === 1 ? 'a mistake' : `${ordered.length} mistakes`;
+  const facts: JsonObject = {file, problems: ordered.map((problem) => ({...problem}))};
+  return new ThawError('CONFIG_INVALID', `${file} has ${count}`, facts);
+}
+
+/** A driver knows its own keys; a section may also hold the settings it overrides. */
+function withSettingKeys(problem: Problem): Problem {
+  return problem.unknownKey
+    ? {...problem, knownKeys: [...(problem.knownKeys ?? []), ...SETTING_KEYS]}
+    : problem;
+}
+
+function pickSettings(section: {[key: string]: unknown}): {[key: string]: unknown} {
+  return Object.fromEntries(SETTING_KEYS.filter((key) => key in section).map((key) => [key, section[key]]));
+}
+
+const isObject = (value: unknown): value is {[key: string]: unknown} =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function memberOf(value: unknown, key: string): {[key: string]: unknown} | undefined {
+  const member = isObject(value) ? value[key] : undefined;
+  return isObject(member) ? member : undefined;
+}
+
+function valueAt(document: unknown, path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>((here, key) => (isObject(here) ? here[String(key)] : undefined), document);
+}
+
+async function readIfPresent(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemCode(error) ?? '')) return null;
+    throw error;
+  }
+}

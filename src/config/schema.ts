@@ -1,0 +1,140 @@
+import {z} from 'zod';
+import type {Trigger} from '../core/function.ts';
+import {FUNCTION_NAME_RULE, isFunctionName} from '../core/names.ts';
+import {DURATION_EXAMPLE, MEMORY_EXAMPLE, parseDuration, parseMemory} from '../core/units.ts';
+
+/** Names that the platform's contract with the runtime uses itself. */
+const RESERVED_ENV = /^(?:PORT|ORT_DISABLE_TELEMETRY|THAW_.*)$/;
+
+const duration = z
+  .string()
+  .refine((text) => parseDuration(text) !== undefined, `must be a duration such as ${DURATION_EXAMPLE}`)
+  .transform((text) => parseDuration(text) ?? 0)
+  .meta({description: `A duration such as ${DURATION_EXAMPLE}.`});
+
+const memory = z
+  .string()
+  .refine((text) => parseMemory(text) !== undefined, `must be an amount of memory such as ${MEMORY_EXAMPLE}`)
+  .transform((text) => parseMemory(text) ?? 0)
+  .meta({description: `An amount of memory such as ${MEMORY_EXAMPLE}.`});
+
+/** A limit such as `">=0.998"` or `"<=0.01"`, read as its number. */
+const bound = (sign: '>=' | '<=', description: string) =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^\\s*${sign}\\s*\\d+(?:\\.\\d+)?(?:e-?\\d+)?\\s*$`, 'i'),
+      `must be written like "${sign}0.01"`,
+    )
+    .transform((text) => Number(text.replace(sign, '')))
+    .meta({description});
+
+const environmentName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of letters, digits and underscores')
+  .refine((name) => !RESERVED_ENV.test(name), 'is a name that thaw gives to the runtime itself');
+
+const count = (min: number) => z.int().min(min);
+
+const resources = z
+  .strictObject({
+    memory: memory.optional(),
+    timeout: duration.optional(),
+    cpu: z.number().positive().optional().meta({description: 'Virtual CPUs, where the provider has them.'}),
+    concurrency: count(1).optional().meta({description: 'Requests that one instance serves at a time.'}),
+  })
+  .meta({description: 'What one instance gets.'});
+
+const scaling = z
+  .strictObject({max: count(1).optional().meta({description: 'Instances at most.'})})
+  .meta({description: 'How far it scales.'});
+
+const warm = z
+  .strictObject({
+    min: count(0).optional().meta({description: 'Instances kept ready.'}),
+    schedule: z
+      .array(
+        z.strictObject({
+          up: z.string(),
+          down: z.string(),
+          timezone: z.string().default('UTC'),
+          min: count(1),
+        }),
+      )
+      .optional(),
+  })
+  .meta({description: 'How many instances are kept ready, always or on a schedule.'});
+
+const env = z
+  .record(environmentName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
+  .meta({description: 'Environment variables of the function. Not for secrets: those go under secrets.'});
+
+const secrets = z
+  .record(
+    environmentName,
+    z.string().regex(/^(?:env|[a-z]+:.+)$/, 'must be env or a reference such as store:name'),
+  )
+  .meta({description: 'Where secret values come from; the values themselves never stand here.'});
+
+const http = z
+  .strictObject({http: z.strictObject({auth: z.enum(['iam', 'none']).default('iam')})})
+  .transform(({http}): Trigger => ({kind: 'http', auth: http.auth}));
+const schedule = z
+  .strictObject({schedule: z.strictObject({cron: z.string()})})
+  .transform(({schedule}): Trigger => ({kind: 'schedule', cron: schedule.cron}));
+const event = z
+  .record(z.string(), z.strictObject({name: z.string()}))
+  .refine((trigger) => Object.keys(trigger).length === 1, 'must name one source')
+  .transform((trigger): Trigger => {
+    const [source, {name}] = Object.entries(trigger)[0] as [string, {name: string}];
+    return {kind: 'event', source, name};
+  });
+const triggers = z.array(z.union([http, schedule, event])).meta({description: 'What may call the function.'});
+
+/** What a provider section may say differently from the rest of the file. */
+const settings = {
+  resources: resources.optional(),
+  scaling: scaling.optional(),
+  warm: warm.optional(),
+  env: env.optional(),
+  secrets: secrets.optional(),
+  triggers: triggers.optional(),
+};
+export const SETTING_KEYS = Object.keys(settings) as readonly (keyof typeof settings)[];
+export const settingsSchema = z.strictObject(settings);
+
+/** thaw.yaml as it may be written, its values read but nothing filled in. */
+export const configSchema = z.strictObject({
+  name: z
+    .string()
+    .refine(isFunctionName, FUNCTION_NAME_RULE)
+    .meta({description: `The function's name: ${FUNCTION_NAME_RULE}.`}),
+  model: z.strictObject({
+    path: z.string().min(1).meta({description: 'The ONNX file, relative to thaw.yaml.'}),
+    quantize: z.enum(['auto', 'dynamic', 'none']).default('auto'),
+    calibration: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({description: 'JSON lines of inputs to judge candidates by.'}),
+    accept: z
+      .strictObject({
+        cosine: bound('>=', 'Least cosine similarity to the original, per output.').optional(),
+        nsr: bound('<=', 'Most noise to signal, per output.').optional(),
+        top1Drop: bound('<=', 'Most share of rows whose largest score may move.').optional(),
+      })
+      .default({}),
+    objective: z.enum(['balanced', 'cold', 'warm', 'size']).default('balanced'),
+  }),
+  handler: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({description: 'The handler file; without one thaw speaks tensors.'}),
+  ...settings,
+  default: z.string().optional().meta({description: 'The provider that a command means when none is named.'}),
+  providers: z.record(z.string(), z.record(z.string(), z.unknown()).nullable()).default({}),
+});
+
+export type WrittenConfig = z.output<typeof configSchema>;
+export type WrittenSettings = z.output<typeof settingsSchema>;
