@@ -115,7 +115,7 @@ async function runNpmPack(
   throwIfInterrupted(signal);
   if (result.failed) {
     if (result.code === 'ENOENT') return {failure: {code: 'ENOENT', words: 'npm was not found on the PATH'}};
-    return {failure: parseNpmFailure(result.stdout, result.stderr, result.shortMessage)};
+    return {failure: parseNpmFailure(result.stdout, result.stderr, result.shortMessage ?? 'npm pack failed')};
   }
   const archive = (await readdir(workDir)).find((file) => file.endsWith('.tgz'));
   if (archive === undefined) return {failure: {code: null, words: 'npm pack left no archive'}};
@@ -167,15 +167,15 @@ function npmError(pin: PackagePin, failure: NpmFailure): ThawError {
 function watchSize(dir: string, report: (bytes: number) => void): () => void {
   let busy = false;
   let largest = 0;
-  const timer = setInterval(() => {
+  const look = async (): Promise<void> => {
     if (busy) return;
     busy = true;
-    void sizeOf(dir).then((bytes) => {
-      busy = false;
-      // npm moves what it has downloaded: never report a step back.
-      if (bytes > largest) report((largest = bytes));
-    });
-  }, 150);
+    const bytes = await sizeOf(dir);
+    busy = false;
+    // npm moves what it has downloaded: never report a step back.
+    if (bytes > largest) report((largest = bytes));
+  };
+  const timer = setInterval(() => void look(), 150);
   timer.unref();
   return () => {
     clearInterval(timer);

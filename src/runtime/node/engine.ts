@@ -1,0 +1,130 @@
+import {existsSync} from 'node:fs';
+import {join} from 'node:path';
+import {loadBinding} from './binding.ts';
+import {failureBody, messageOf, RequestFailure, StartFailure, stackOf} from './failures.ts';
+import {importHandler, type HandlerContext, type HandlerModel, type Predict} from './handler.ts';
+import {log} from './log.ts';
+import {infer} from './protocol.ts';
+import type {Layout, ServeManifest} from './serve-manifest.ts';
+import {openSession, type Session} from './session.ts';
+import {renderJson} from './tensor-json.ts';
+import type {TensorInfo} from './tensor-types.ts';
+
+/** One call, whichever event it came from. It can be sent to another thread. */
+export interface Call {
+  /** `predict` goes to the handler if there is one; `infer` always speaks tensors. */
+  readonly kind: 'predict' | 'infer';
+  readonly body: Uint8Array;
+  readonly requestId: string;
+  readonly deadlineMs: number | null;
+  readonly headers: {readonly [name: string]: string};
+}
+
+/** How a call ended. */
+export interface Answer {
+  readonly status: number;
+  /** JSON. */
+  readonly body: string;
+  /** Time in the handler or the model; null if it did not come to that. */
+  readonly inferMs: number | null;
+}
+
+/** A loaded model with its handler: turns calls into answers, and never rejects. */
+export interface Engine {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  answer(call: Call): Promise<Answer>;
+}
+
+/**
+ * Loads handler, ONNX Runtime and model in this thread.
+ *
+ * @param imported called when all code is there and the model is next
+ * @throws StartFailure
+ */
+export async function openEngine(
+  layout: Layout,
+  manifest: ServeManifest,
+  imported: () => void,
+): Promise<Engine> {
+  const importing = existsSync(layout.handlerFile) ? importHandler(layout.handlerFile) : null;
+  // Reported where it is awaited; until then it must not count as unhandled.
+  importing?.catch(() => undefined);
+  const binding = loadBinding(layout.onnxruntimeDir);
+  const predict = importing === null ? null : await importing;
+  imported();
+  const session = openSession(binding, modelFile(layout, manifest), manifest.session);
+  return {
+    inputs: session.inputs,
+    outputs: session.outputs,
+    answer: (call) => answerCall(manifest.name, session, predict, call),
+  };
+}
+
+function modelFile(layout: Layout, manifest: ServeManifest): string {
+  const file = join(layout.modelDir, manifest.file);
+  if (!existsSync(file)) throw new StartFailure('MODEL_INVALID', `the model file ${file} is missing`);
+  return file;
+}
+
+async function answerCall(
+  name: string,
+  session: Session,
+  predict: Predict | null,
+  call: Call,
+): Promise<Answer> {
+  let startedMs: number | null = null;
+  let inferMs: number | null = null;
+  try {
+    const input = parseBody(call.body);
+    startedMs = performance.now();
+    const result =
+      predict === null || call.kind === 'infer'
+        ? infer(name, session, input)
+        : await predict(input, {model: handlerModel(session), context: contextOf(name, call)});
+    inferMs = performance.now() - startedMs;
+    return {status: 200, body: renderAnswer(result), inferMs};
+  } catch (error) {
+    inferMs ??= startedMs === null ? null : performance.now() - startedMs;
+    const failure = asRequestFailure(error, call);
+    return {status: failure.status, body: failureBody(failure), inferMs};
+  }
+}
+
+function parseBody(body: Uint8Array): unknown {
+  if (body.byteLength === 0) throw new RequestFailure(400, 'BAD_JSON', 'the request has no body');
+  try {
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')) as unknown;
+  } catch (error) {
+    throw new RequestFailure(400, 'BAD_JSON', `the body is not JSON: ${messageOf(error)}`);
+  }
+}
+
+function handlerModel(session: Session): HandlerModel {
+  return {
+    inputs: session.inputs,
+    outputs: session.outputs,
+    run: async (feeds) => session.run(feeds),
+  };
+}
+
+function contextOf(name: string, call: Call): HandlerContext {
+  return {requestId: call.requestId, deadlineMs: call.deadlineMs, function: name, headers: call.headers};
+}
+
+function renderAnswer(result: unknown): string {
+  const body = renderJson(result);
+  if (body === undefined) throw new TypeError(`predict returned ${typeof result}, which JSON cannot carry`);
+  return body;
+}
+
+/** What is not a refusal is the handler's own failure: the log gets all of it, the client none. */
+function asRequestFailure(error: unknown, call: Call): RequestFailure {
+  if (error instanceof RequestFailure) return error;
+  log('error', `the handler failed: ${messageOf(error)}`, {requestId: call.requestId, stack: stackOf(error)});
+  return new RequestFailure(
+    500,
+    'HANDLER_FAILED',
+    `the handler failed on request ${call.requestId}; its log says why`,
+  );
+}

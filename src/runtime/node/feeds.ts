@@ -1,0 +1,255 @@
+import {RequestFailure} from './failures.ts';
+import {halfFromNumber} from './half.ts';
+import {elementOf, sizeOfShape, type Tensor, type TensorData, type TensorInfo} from './tensor-types.ts';
+
+/** What a caller may give for one input: data and shape, or data whose shape is inferred. */
+export type Feed =
+  {readonly data: unknown; readonly shape: readonly number[]} | ArrayBufferView | readonly unknown[];
+
+/**
+ * Turns what a caller gave into the model's input tensors. Every input must be given and nothing else; shapes and
+ * types are checked against the model.
+ *
+ * @throws RequestFailure 422 that names the tensor
+ */
+export function tensorsFromFeeds(
+  inputs: readonly TensorInfo[],
+  feeds: {readonly [name: string]: unknown},
+): {[name: string]: Tensor} {
+  if (typeof feeds !== 'object' || feeds === null || Array.isArray(feeds)) {
+    throw new RequestFailure(
+      422,
+      'WRONG_SHAPE',
+      'the model is fed by an object with one member for each input',
+    );
+  }
+  const stranger = Object.keys(feeds).find((name) => !inputs.some((input) => input.name === name));
+  if (stranger !== undefined) {
+    const known = inputs.map((input) => input.name).join(', ');
+    throw new RequestFailure(
+      422,
+      'UNKNOWN_INPUT',
+      `the model has no input ${stranger}; it has ${known}`,
+      stranger,
+    );
+  }
+  const tensors: {[name: string]: Tensor} = {};
+  for (const input of inputs) tensors[input.name] = tensorFromFeed(input, feeds[input.name]);
+  return tensors;
+}
+
+function tensorFromFeed(input: TensorInfo, feed: unknown): Tensor {
+  if (feed === undefined || feed === null) {
+    throw new RequestFailure(422, 'MISSING_INPUT', `input ${input.name} is missing`, input.name);
+  }
+  const given = unwrap(input, feed);
+  const shape =
+    given.shape ??
+    (ArrayBuffer.isView(given.data) ? shapeOfFlat(input, given.data) : shapeOfNested(input, given.data));
+  checkShape(input, shape);
+  return {type: input.type, shape, data: elementsOf(input, given.data, shape)};
+}
+
+function unwrap(
+  input: TensorInfo,
+  feed: unknown,
+): {data: ArrayBufferView | readonly unknown[]; shape?: readonly number[]} {
+  if (isList(feed)) return {data: feed};
+  const {data, shape} = feed as {data?: unknown; shape?: unknown};
+  if (!isList(data) || !isShape(shape)) {
+    throw new RequestFailure(
+      422,
+      'WRONG_SHAPE',
+      `input ${input.name} must be an array, or an object with data and shape`,
+      input.name,
+    );
+  }
+  return {data, shape};
+}
+
+const isList = (value: unknown): value is ArrayBufferView | readonly unknown[] =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+
+const isShape = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
+
+/** The shape of a flat array: the model's, where at most one dimension is open and the length decides it. */
+function shapeOfFlat(input: TensorInfo, data: ArrayBufferView): number[] {
+  const {length} = data as Uint8Array;
+  const open = input.shape.filter((size) => typeof size === 'string').length;
+  const fixed = sizeOfShape(input.shape.filter((size) => typeof size === 'number'));
+  if (open === 0) return input.shape as number[];
+  if (open > 1 || fixed === 0 || length % fixed !== 0) {
+    throw new RequestFailure(
+      422,
+      'WRONG_SHAPE',
+      `input ${input.name} has ${length} elements, from which no shape ${showShape(input.shape)} follows`,
+      input.name,
+    );
+  }
+  return input.shape.map((size) => (typeof size === 'number' ? size : length / fixed));
+}
+
+/** The shape of nested arrays, as their first elements tell it. */
+function shapeOfNested(input: TensorInfo, data: unknown): number[] {
+  const shape: number[] = [];
+  let level: unknown = data;
+  while (isList(level)) {
+    const list = level as readonly unknown[];
+    shape.push(list.length);
+    level = list[0];
+    // Of an empty array the model alone can tell how deep it would be.
+    if (list.length === 0)
+      return shape.concat(input.shape.slice(shape.length).map((size) => Number(size) || 0));
+  }
+  return shape;
+}
+
+function checkShape(input: TensorInfo, shape: readonly number[]): void {
+  const fits =
+    shape.length === input.shape.length &&
+    input.shape.every((size, axis) => typeof size === 'string' || size === shape[axis]);
+  if (fits) return;
+  throw new RequestFailure(
+    422,
+    'WRONG_SHAPE',
+    `input ${input.name} has shape ${showShape(shape)}, the model takes ${showShape(input.shape)}`,
+    input.name,
+  );
+}
+
+export const showShape = (shape: readonly (number | string)[]): string =>
+  `[${shape.map((size) => (size === '' ? '?' : size)).join(', ')}]`;
+
+/** The elements in the array that ONNX Runtime takes, without a copy where they already lie in one. */
+function elementsOf(
+  input: TensorInfo,
+  data: ArrayBufferView | readonly unknown[],
+  shape: readonly number[],
+): TensorData {
+  const size = sizeOfShape(shape);
+  const element = elementOf(input.type);
+  if (ArrayBuffer.isView(data)) {
+    const {length} = data as Uint8Array;
+    if (length !== size) throw wrongLength(input, length, shape);
+    if (data.constructor === element.make(0).constructor) return data as unknown as TensorData;
+  }
+  const target = element.make(checkedLength(input, size, data as readonly unknown[])) as unknown[];
+  const written = fill(input, target, 0, data as readonly unknown[], shape, 0);
+  if (written !== size) throw wrongLength(input, written, shape);
+  return target as unknown as TensorData;
+}
+
+/** Nothing is set aside for a shape that the data cannot fill. */
+function checkedLength(input: TensorInfo, size: number, data: readonly unknown[]): number {
+  const nested = isList(data[0]);
+  if (!nested && data.length !== size) throw wrongLength(input, data.length, [size]);
+  if (nested && size > countElements(data)) throw wrongLength(input, countElements(data), [size]);
+  return size;
+}
+
+function countElements(data: readonly unknown[]): number {
+  let count = 0;
+  for (const member of data) count += isList(member) ? countElements(member as readonly unknown[]) : 1;
+  return count;
+}
+
+function wrongLength(input: TensorInfo, length: number, shape: readonly number[]): RequestFailure {
+  return new RequestFailure(
+    422,
+    'WRONG_SHAPE',
+    `input ${input.name} has ${length} elements, its shape ${showShape(shape)} has ${sizeOfShape(shape)}`,
+    input.name,
+  );
+}
+
+/** Writes flat or nested elements from a position on, and returns the position after them. */
+function fill(
+  input: TensorInfo,
+  target: unknown[],
+  from: number,
+  data: readonly unknown[],
+  shape: readonly number[],
+  axis: number,
+): number {
+  const nested = isList(data[0]);
+  if (nested || axis > 0) {
+    if (data.length !== shape[axis]) {
+      throw new RequestFailure(
+        422,
+        'WRONG_SHAPE',
+        `input ${input.name} is ragged: ${data.length} elements along axis ${axis}, where others have ${shape[axis] ?? 0}`,
+        input.name,
+      );
+    }
+  }
+  let at = from;
+  const {kind, min, max} = elementOf(input.type);
+  for (const member of data) {
+    if (isList(member)) {
+      at = fill(input, target, at, member as readonly unknown[], shape, axis + 1);
+      continue;
+    }
+    if (nested) throw wrongElement(input, at, member);
+    target[at] = elementFrom(input, kind, min, max, member, at);
+    at += 1;
+  }
+  return at;
+}
+
+function elementFrom(
+  input: TensorInfo,
+  kind: ReturnType<typeof elementOf>['kind'],
+  min: number | bigint | undefined,
+  max: number | bigint | undefined,
+  value: unknown,
+  at: number,
+): unknown {
+  switch (kind) {
+    case 'float':
+      if (typeof value === 'number') return value;
+      break;
+    case 'half':
+      if (typeof value === 'number') return halfFromNumber(value);
+      break;
+    case 'integer':
+      if (Number.isInteger(value) && (value as number) >= Number(min) && (value as number) <= Number(max))
+        return value;
+      break;
+    case 'bigint': {
+      const whole = wholeNumber(value);
+      if (whole !== null && whole >= BigInt(min ?? 0) && whole <= BigInt(max ?? 0)) return whole;
+      break;
+    }
+    case 'boolean':
+      if (value === true || value === 1) return 1;
+      if (value === false || value === 0) return 0;
+      break;
+    case 'string':
+      if (typeof value === 'string') return value;
+      break;
+  }
+  throw wrongElement(input, at, value);
+}
+
+/** 64-bit integers come as numbers, or, beyond what JSON numbers carry exactly, as decimal strings. */
+function wholeNumber(value: unknown): bigint | null {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+  if (typeof value === 'string' && /^-?[0-9]{1,20}$/.test(value)) return BigInt(value);
+  return null;
+}
+
+function wrongElement(input: TensorInfo, at: number, value: unknown): RequestFailure {
+  const shown = isList(value)
+    ? 'an array'
+    : typeof value === 'bigint'
+      ? String(value)
+      : JSON.stringify(value);
+  return new RequestFailure(
+    422,
+    'WRONG_TYPE',
+    `input ${input.name} is ${input.type}, and its element ${at} is ${(shown ?? 'undefined').slice(0, 80)}`,
+    input.name,
+  );
+}
