@@ -1,10 +1,15 @@
 import type {Digest} from './digest.ts';
 import type {JsonObject} from './json.ts';
-import type {StartClass} from './sample.ts';
+import type {Shot, StartClass} from './sample.ts';
 
-/** Statistics of one group of samples. */
+/**
+ * Statistics of one group of samples. A quantile is null where n cannot bound it from above with 95 % confidence:
+ * p50 takes 5 samples, p90 29, p95 59, p99 299.
+ */
 export interface Summary {
+  /** Samples that came out so, by evidence. */
   readonly n: number;
+  /** Shots that wanted to come out so and got no good answer. */
   readonly failures: number;
   readonly minMs: number | null;
   readonly maxMs: number | null;
@@ -13,10 +18,27 @@ export interface Summary {
   readonly p90Ms: number | null;
   readonly p95Ms: number | null;
   readonly p99Ms: number | null;
-  /** 95 % intervals, distribution-free, by quantile (`p50`). */
+  /** By quantile (`p50`): distribution-free bounds, each of which alone holds with 95 % confidence. */
   readonly intervals: {readonly [quantile: string]: readonly [lowMs: number | null, highMs: number | null]};
-  /** Median of each reported phase, and `residual`: wait that no phase explains. */
+  /**
+   * Median of each reported phase; for cold samples also `residual`, the wait that neither a phase nor the median
+   * warm overhead explains, where it can be computed.
+   */
   readonly phases: {readonly [phase: string]: number};
+}
+
+/** Shots that wanted one class and, by evidence, got another. */
+export interface Miss {
+  readonly want: Shot['want'];
+  readonly got: StartClass;
+  readonly count: number;
+}
+
+/** Shots that got no good answer, for one reason. */
+export interface Failure {
+  readonly want: Shot['want'];
+  readonly error: string;
+  readonly count: number;
 }
 
 /** What a benchmark says of one provider. */
@@ -28,10 +50,11 @@ export interface ProviderReport {
   readonly notes: readonly string[];
   readonly cold: Summary;
   readonly warm: Summary;
-  /** How many samples of each class came out, and how many shots missed the class they wanted. */
+  /** How many good answers of each class came out, `firstAfterDeployMs` included. */
   readonly classes: {readonly [C in StartClass]: number};
-  readonly missed: number;
-  /** The first cold start after a new image, apart from the rest. */
+  readonly missed: readonly Miss[];
+  readonly failed: readonly Failure[];
+  /** The first cold start after a new image: one of the class cold, but not in the group. */
   readonly firstAfterDeployMs: number | null;
   /** Median of wait minus infer over warm samples. */
   readonly warmOverheadMs: number | null;
@@ -45,6 +68,8 @@ export interface Report {
   readonly startedAt: string;
   readonly machine: JsonObject;
   readonly request: {readonly cold: number; readonly warm: number; readonly body: Digest};
+  /** It was ended before every shot was fired. */
+  readonly interrupted: boolean;
   readonly providers: readonly ProviderReport[];
   /** The NDJSON file with every sample. */
   readonly samples: string;

@@ -13,7 +13,7 @@ import {createHttp, kindOf} from '../../../src/net/http.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
 /** Listens on a free port of the loopback, or at a path, until the test ends. */
@@ -58,7 +58,7 @@ test('a request arrives as asked for and its answer comes back whole', async () 
     request.on('data', (chunk: string) => (body += chunk));
     request.on('end', () => {
       response.setHeader('set-cookie', ['a=1', 'b=2']);
-      response.end(`${request.method} ${request.url} ${request.headers['x-one']} ${body}`);
+      response.end(`${request.method} ${request.url} ${String(request.headers['x-one'])} ${body}`);
     });
   });
   const invocation = await send(port, {
@@ -220,6 +220,17 @@ test('a port nobody listens on refuses', async () => {
 test('something that is no HTTP is an error', async () => {
   const port = await listen(net.createServer((socket) => void socket.end('SSH-2.0-OpenSSH\r\n')));
   expect((await send(port)).error).toMatchObject({kind: 'other'});
+});
+
+test('an upgrade that nobody asked for is an error, never a hang', async () => {
+  const port = await listen(
+    net.createServer((socket) => {
+      socket.once('data', () =>
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
+      );
+    }),
+  );
+  expect((await send(port)).error).toMatchObject({kind: 'reset'});
 });
 
 test.skipIf(process.platform === 'win32')('a Unix socket is used instead of the host', async () => {

@@ -1,0 +1,134 @@
+import type {Digest} from '../core/digest.ts';
+import type {ProviderReport, Summary} from '../core/report.ts';
+import {
+  PHASES,
+  START_CLASSES,
+  type PhaseTimes,
+  type Sample,
+  type Shot,
+  type StartClass,
+} from '../core/sample.ts';
+import {estimateQuantile, mean, median} from './statistics.ts';
+
+/** What was measured at one provider, and what else a reader must know of it. */
+export interface Subject {
+  readonly provider: string;
+  readonly url: string;
+  readonly image: Digest | null;
+  readonly notes: readonly string[];
+  readonly samples: readonly Sample[];
+}
+
+/**
+ * Says what the samples of one provider amount to. Groups are made by what the samples turned out to be, whatever
+ * was wanted of them; a failed sample is in no group, and none is dropped for being far from the others.
+ */
+export function summarize({provider, url, image, notes, samples}: Subject): ProviderReport {
+  const good = samples.filter((sample) => sample.error === null);
+  const failed = samples.filter((sample) => sample.error !== null);
+  const cold = good.filter((sample) => sample.class === 'cold' && !sample.firstAfterDeploy);
+  const warm = good.filter((sample) => sample.class === 'warm');
+  const failures = (want: Shot['want']): number =>
+    failed.filter((sample) => sample.shot.want === want).length;
+
+  const warmOverheadMs = median(
+    warm.flatMap((sample) => {
+      const inferMs = sample.evidence?.phases.infer;
+      return inferMs === undefined ? [] : [sample.totalMs - inferMs];
+    }),
+  );
+  const residualMs = warmOverheadMs === null ? null : median(residualsOf(cold, warmOverheadMs));
+  return {
+    provider,
+    url,
+    image,
+    notes: [...notes, ...strangerNotes(good, image)],
+    cold: {
+      ...summaryOf(cold, failures('cold')),
+      phases: {...medianPhases(cold), ...(residualMs === null ? {} : {residual: residualMs})},
+    },
+    warm: summaryOf(warm, failures('warm')),
+    classes: classCounts(good),
+    missed: counted(
+      good
+        .filter((sample) => sample.class !== sample.shot.want && sample.class !== 'unknown')
+        .map((sample) => ({want: sample.shot.want, got: sample.class})),
+    ),
+    failed: counted(failed.map((sample) => ({want: sample.shot.want, error: sample.error ?? ''}))),
+    firstAfterDeployMs: good.find((sample) => sample.firstAfterDeploy)?.totalMs ?? null,
+    warmOverheadMs,
+  };
+}
+
+function summaryOf(samples: readonly Sample[], failures: number): Summary {
+  const sorted = samples.map((sample) => sample.totalMs).sort((a, b) => a - b);
+  const p50 = estimateQuantile(sorted, 0.5);
+  const p90 = estimateQuantile(sorted, 0.9);
+  const p95 = estimateQuantile(sorted, 0.95);
+  const p99 = estimateQuantile(sorted, 0.99);
+  return {
+    n: sorted.length,
+    failures,
+    minMs: sorted[0] ?? null,
+    maxMs: sorted.at(-1) ?? null,
+    meanMs: mean(sorted),
+    p50Ms: p50.point,
+    p90Ms: p90.point,
+    p95Ms: p95.point,
+    p99Ms: p99.point,
+    intervals: {
+      p50: [p50.low, p50.high],
+      p90: [p90.low, p90.high],
+      p95: [p95.low, p95.high],
+      p99: [p99.low, p99.high],
+    },
+    phases: medianPhases(samples),
+  };
+}
+
+function medianPhases(samples: readonly Sample[]): {[phase: string]: number} {
+  const medians: {[phase: string]: number} = {};
+  for (const phase of PHASES) {
+    const times = samples.flatMap((sample) => sample.evidence?.phases[phase] ?? []);
+    const middle = median(times);
+    if (middle !== null) medians[phase] = middle;
+  }
+  return medians;
+}
+
+/** The client's wait less what the instance accounts for and what even a warm request costs on the way. */
+function residualsOf(cold: readonly Sample[], warmOverheadMs: number): number[] {
+  return cold.flatMap((sample) => {
+    const accountedMs = sumOf(sample.evidence?.phases ?? {});
+    return accountedMs === null ? [] : [sample.totalMs - accountedMs - warmOverheadMs];
+  });
+}
+
+function sumOf(phases: PhaseTimes): number | null {
+  const times = Object.values(phases);
+  return times.length === 0 ? null : times.reduce((sum, time) => sum + time, 0);
+}
+
+function classCounts(samples: readonly Sample[]): {readonly [C in StartClass]: number} {
+  const count = (wanted: StartClass): number => samples.filter((sample) => sample.class === wanted).length;
+  return Object.fromEntries(START_CLASSES.map((name) => [name, count(name)])) as {[C in StartClass]: number};
+}
+
+/** Answers from an image other than the deployed one belong to another story; a reader must know of them. */
+function strangerNotes(samples: readonly Sample[], image: Digest | null): string[] {
+  if (image === null) return [];
+  const strangers = samples.filter((sample) => (sample.evidence?.image ?? image) !== image).length;
+  return strangers === 0 ? [] : [`${strangers} of ${samples.length} answers came from another image`];
+}
+
+/** Equal items once, each with how often it occurred, in order of first occurrence. */
+function counted<T extends object>(items: readonly T[]): (T & {readonly count: number})[] {
+  const groups = new Map<string, {readonly item: T; count: number}>();
+  for (const item of items) {
+    const key = JSON.stringify(item);
+    const group = groups.get(key) ?? {item, count: 0};
+    group.count++;
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({item, count}) => ({...item, count}));
+}

@@ -1,0 +1,31 @@
+import {expect, test} from 'vitest';
+import {renderJson} from '../../../src/report/json.ts';
+import {renderMarkdown} from '../../../src/report/markdown.ts';
+import {provider, report} from './fixture.ts';
+
+test('a report is a Markdown table and remarks', () => {
+  expect(renderMarkdown(report(provider({firstAfterDeployMs: 340})))).toMatchInlineSnapshot(`
+    "### credit-scoring
+
+    |  | n | p50 | p90 | p95 | p99 | min–max |
+    | --- | ---: | ---: | ---: | ---: | ---: | ---: |
+    | local cold | 60 | 212 ms | 240 ms | 256 ms | n\\<299 | 198 ms–1.04 s |
+    | local warm | 200 | 1.84 ms | 2.10 ms | 2.40 ms | n\\<299 | 0.84–9.10 ms |
+
+    - local, cold, medians: boot 80.0 ms, import 40.0 ms, load 40.0 ms, wait 0.40 ms, infer 20.0 ms, residual 20.0 ms
+    - local: a cold request takes 115 times as long as a warm one
+    - local: first cold start after the deploy, apart: 340 ms
+    - local: process engine: this machine, not the image
+    "
+  `);
+});
+
+test('what others named cannot break the table', () => {
+  const text = renderMarkdown(report(provider({provider: 'a|b\nc', notes: ['<b> `x` | y']})));
+  expect(text).toContain(String.raw`| a\|b c cold |`);
+  expect(text).toContain(String.raw`\<b\> \`x\` \| y`);
+});
+
+test('a report as JSON is the report', () => {
+  expect(JSON.parse(renderJson(report(provider())))).toEqual(report(provider()));
+});

@@ -1,0 +1,118 @@
+import {expect, test} from 'vitest';
+import {renderTerminal, type Screen} from '../../../src/report/terminal.ts';
+import {provider, report, summary} from './fixture.ts';
+
+const asIs = (text: string): string => text;
+const plain: Screen = {
+  width: 100,
+  unicode: true,
+  paint: {bold: asIs, dim: asIs, good: asIs, warn: asIs, accent: asIs},
+};
+
+test('a report is a table, a bar and remarks', () => {
+  expect(renderTerminal(report(provider({firstAfterDeployMs: 340})), plain)).toMatchInlineSnapshot(`
+    "credit-scoring · thaw 0.1.0 · 2026-11-24 10:03 UTC
+
+                  n           p50           p90            p95    p99        min–max
+    local cold   60        212 ms        240 ms         256 ms  n<299  198 ms–1.04 s
+                       205–221 ms    233–260 ms  241 ms–1.04 s
+    local warm  200       1.84 ms       2.10 ms        2.40 ms  n<299   0.84–9.10 ms
+                     1.80–1.90 ms  2.00–2.20 ms   2.30–2.60 ms
+    Under each figure: its 95 % bounds. n<59: it takes 59 samples to say more.
+
+    Where a cold start of local goes (medians; residual: wait that no phase explains)
+    █████████████████████████████▓▓▓▓▓▓▓▓▓▓▓▓▓▓▒▒▒▒▒▒▒▒▒▒▒▒▒▒░▞▞▞▞▞▞▞·······
+    █ boot 80.0 ms   ▓ import 40.0 ms   ▒ load 40.0 ms   ░ wait 0.40 ms   ▞ infer 20.0 ms
+    · residual 20.0 ms
+
+    On local a cold request takes 115 times as long as a warm one.
+    The first cold start after the deploy took 340 ms; it is not in the table.
+    • process engine: this machine, not the image
+
+    every sample: .thaw/benchmarks/run.ndjson
+    "
+  `);
+});
+
+test('without block characters everything is ASCII', () => {
+  const text = renderTerminal(report(provider()), {...plain, unicode: false});
+  expect(text).toMatch(/^[\x20-\x7e\n]+$/);
+  expect(text).toContain('#');
+});
+
+test.each([120, 80, 60, 48, 40])('on %i columns no line of table, bar or legend is longer', (width) => {
+  const lines = renderTerminal(report(provider({notes: []})), {...plain, width}).split('\n');
+  const drawn = lines.filter((line) => /^(local|\s|[█▓▒░▞·])/.test(line));
+  expect(drawn.length).toBeGreaterThan(4);
+  for (const line of drawn) expect(line.length).toBeLessThanOrEqual(width);
+  // What a reader came for is always there.
+  expect(lines.join('\n')).toMatch(/p50.*\n.*local cold.*212 ms/);
+});
+
+test('the bar is shared out in proportion and fills its width', () => {
+  const bar = renderTerminal(report(provider()), {...plain, width: 50})
+    .split('\n')
+    .find((line) => line.startsWith('██'));
+  const count = (fill: string): number => [...(bar ?? '')].filter((cell) => cell === fill).length;
+  expect(bar).toHaveLength(50);
+  expect([count('█'), count('▓'), count('▒'), count('░'), count('▞'), count('·')]).toEqual([
+    20, 10, 10, 0, 5, 5,
+  ]);
+});
+
+test('colour changes no character', () => {
+  const code = (n: number) => (text: string) => `\u001b[${n}m${text}\u001b[0m`;
+  const paint = {bold: code(1), dim: code(2), good: code(32), warn: code(33), accent: code(36)};
+  const painted = renderTerminal(report(provider()), {...plain, paint});
+  expect(painted).not.toBe(renderTerminal(report(provider()), plain));
+  // eslint-disable-next-line no-control-regex
+  expect(painted.replaceAll(/\u001b\[\d+m/g, '')).toBe(renderTerminal(report(provider()), plain));
+});
+
+test('misses, failures and an interrupt are said', () => {
+  const text = renderTerminal(
+    {
+      ...report(
+        provider({
+          missed: [{want: 'cold', got: 'prewarmed', count: 2}],
+          failed: [{want: 'warm', error: 'HTTP 500', count: 1}],
+        }),
+      ),
+      interrupted: true,
+    },
+    plain,
+  );
+  expect(text).toContain('2 shots wanted cold and came out prewarmed.');
+  expect(text).toContain('1 shot wanted warm and failed: HTTP 500.');
+  expect(text).toContain('Interrupted');
+});
+
+test('providers stand in one table, each with a bar of its own', () => {
+  const text = renderTerminal(report(provider(), provider({provider: 'elsewhere'})), plain);
+  expect(text.match(/p50/g)).toHaveLength(1);
+  expect(text).toContain('elsewhere cold');
+  expect(text).toContain('Where a cold start of local goes');
+  expect(text).toContain('Where a cold start of elsewhere goes');
+});
+
+test('nothing measured renders too', () => {
+  const none = summary({
+    n: 0,
+    minMs: null,
+    maxMs: null,
+    meanMs: null,
+    p50Ms: null,
+    p90Ms: null,
+    p95Ms: null,
+    intervals: {p50: [null, null]},
+  });
+  const text = renderTerminal(report(provider({cold: none, warm: none, notes: []})), plain);
+  expect(text).toMatch(/local cold +0 +n<5 +n<29 +n<59 +n<299/);
+  expect(text).not.toContain('Where a cold start');
+  expect(text).not.toContain('times');
+});
+
+test('a residual below zero is shown as it is and takes no cell', () => {
+  const cold = summary({phases: {boot: 10, residual: -1.5}});
+  expect(renderTerminal(report(provider({cold})), plain)).toContain('residual -1.50 ms');
+});
