@@ -23,14 +23,22 @@ export interface CarryOut {
 }
 
 /** Shows what would change and asks, unless nothing would or the answer was given. */
-export async function confirmPlan(plan: Plan, question: string, yes: boolean, terminal: Terminal): Promise<void> {
+export async function confirmPlan(
+  plan: Plan,
+  question: string,
+  yes: boolean,
+  terminal: Terminal,
+): Promise<void> {
   terminal.note(renderPlan(plan).trimEnd());
   if (yes || changingSteps(plan).length === 0) return;
   await askConfirmation(terminal, question, '--yes');
 }
 
 /** Applies a plan and shows each step as it goes. */
-export async function carryOutPlan(plan: Plan, {terminal, context, driver, image, values}: CarryOut): Promise<void> {
+export async function carryOutPlan(
+  plan: Plan,
+  {terminal, context, driver, image, values}: CarryOut,
+): Promise<void> {
   await applyPlan(plan, {
     ops: driver.ops,
     context,

@@ -1,15 +1,16 @@
 import {Command} from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import type {Interfaces} from '@oclif/core';
-import type {JsonObject} from '../core/json.ts';
 import {describeFailure, failureDocument, renderFailure} from './failure.ts';
 import {Terminal} from './terminal.ts';
 
-type FlagsOf<C extends typeof BaseCommand> = Interfaces.InferredFlags<(typeof BaseCommand)['baseFlags'] & C['flags']>;
-type ArgsOf<C extends typeof BaseCommand> = Interfaces.InferredArgs<C['args']>;
+type FlagsOf<C extends typeof Command> = Interfaces.InferredFlags<
+  (typeof BaseCommand)['baseFlags'] & C['flags']
+>;
+type ArgsOf<C extends typeof Command> = Interfaces.InferredArgs<C['args']>;
 
 /** What all commands share: the common flags, one way out, one way to fail, and a clean stop on Ctrl-C. */
-export abstract class BaseCommand<C extends typeof BaseCommand = typeof BaseCommand> extends Command {
+export abstract class BaseCommand<C extends typeof Command = typeof Command> extends Command {
   static override enableJsonFlag = true;
 
   static override baseFlags = {
@@ -21,7 +22,12 @@ export abstract class BaseCommand<C extends typeof BaseCommand = typeof BaseComm
     }),
     quiet: Flags.boolean({summary: 'Only the result and errors.', env: 'THAW_QUIET', helpGroup: 'GLOBAL'}),
     verbose: Flags.boolean({summary: 'Say more.', env: 'THAW_VERBOSE', helpGroup: 'GLOBAL'}),
-    color: Flags.boolean({summary: 'Colours where the terminal has them.', default: true, allowNo: true, helpGroup: 'GLOBAL'}),
+    color: Flags.boolean({
+      summary: 'Colours where the terminal has them.',
+      default: true,
+      allowNo: true,
+      helpGroup: 'GLOBAL',
+    }),
   };
 
   protected flags!: FlagsOf<C>;
@@ -49,11 +55,14 @@ export abstract class BaseCommand<C extends typeof BaseCommand = typeof BaseComm
   }
 
   override jsonEnabled(): boolean {
-    return this.ctor.enableJsonFlag && (super.jsonEnabled() || ['1', 'true'].includes(process.env['THAW_JSON'] ?? ''));
+    return (
+      this.ctor.enableJsonFlag &&
+      (super.jsonEnabled() || ['1', 'true'].includes(process.env['THAW_JSON'] ?? ''))
+    );
   }
 
   override logJson(value: unknown): void {
-    this.terminal.document(value as JsonObject);
+    this.terminal.document(value as object);
   }
 
   override async catch(error: unknown): Promise<void> {

@@ -11,7 +11,10 @@ const GROUPS = ['Start', 'Run', 'Measure', 'Look after'] as const;
 
 /** The page that a bare `thaw` shows: read from the manifest alone, so that it is there at once. */
 export function rootHelp(): string {
-  const manifest = readJson('../../oclif.manifest.json') as {version: string; commands: Record<string, ManifestCommand>};
+  const manifest = readJson('../../oclif.manifest.json') as {
+    version: string;
+    commands: Record<string, ManifestCommand>;
+  };
   const commands = Object.values(manifest.commands).filter((command) => !command.hidden);
   const width = Math.max(...commands.map(({id}) => id.length));
   const sections = GROUPS.map((group) => {

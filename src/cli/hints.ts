@@ -3,7 +3,8 @@ import type {Json, JsonObject} from '../core/json.ts';
 
 type Advice = (facts: JsonObject) => readonly string[];
 
-const text = (value: Json | undefined, fallback: string): string => (typeof value === 'string' ? value : fallback);
+const text = (value: Json | undefined, fallback: string): string =>
+  typeof value === 'string' ? value : fallback;
 const list = (value: Json | undefined): string => (Array.isArray(value) ? value.join(', ') : '');
 
 /**
@@ -34,7 +35,9 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   FETCH_FAILED: () => ['Check that npm itself reaches its registry:', '$ npm ping'],
   PERMISSION_DENIED: () => ['Check who owns the file or folder named above.'],
   DISK_FULL: () => ['Free some space and run the command again: nothing half-written was left.'],
-  DEPLOY_LOCKED: ({pid}) => [`Wait for the other command (process ${String(pid)}) to end, then run this one again.`],
+  DEPLOY_LOCKED: ({pid}) => [
+    `Wait for the other command (process ${String(pid)}) to end, then run this one again.`,
+  ],
   NOT_DEPLOYED: ({provider}) => [`$ thaw deploy ${text(provider, '')}`.trimEnd()],
   PORT_IN_USE: () => ['Free the port, or set another (or none) under providers.local.port in thaw.yaml.'],
   PROVIDER_REFUSED: () => ['Run the command again with --verbose to see the whole answer.'],

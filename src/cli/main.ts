@@ -25,7 +25,9 @@ export async function main(binUrl: string, argv: readonly string[] = process.arg
 
 async function commandIds(binUrl: string): Promise<readonly string[]> {
   const {readFile} = await import('node:fs/promises');
-  const manifest = JSON.parse(await readFile(new URL('../oclif.manifest.json', binUrl), 'utf8')) as {commands: object};
+  const manifest = JSON.parse(await readFile(new URL('../oclif.manifest.json', binUrl), 'utf8')) as {
+    commands: object;
+  };
   return Object.keys(manifest.commands);
 }
 

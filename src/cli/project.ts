@@ -58,7 +58,10 @@ const providerReader: ProviderReader = {
 
 async function loadDriver(name: string): Promise<Driver> {
   const load = PROVIDERS[name];
-  if (!load) throw new ThawError('PROVIDER_UNKNOWN', `there is no provider "${name}"`, {known: Object.keys(PROVIDERS)});
+  if (!load)
+    throw new ThawError('PROVIDER_UNKNOWN', `there is no provider "${name}"`, {
+      known: Object.keys(PROVIDERS),
+    });
   return load();
 }
 

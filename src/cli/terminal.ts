@@ -1,5 +1,4 @@
 import {Ansis} from 'ansis';
-import type {JsonObject} from '../core/json.ts';
 
 /** Colours by what they mean. */
 export interface Paint {
@@ -33,7 +32,8 @@ export class Terminal {
   constructor(options: TerminalOptions) {
     this.options = options;
     this.paint = paintFor(options.color);
-    this.interactive = Boolean(process.stdin.isTTY && process.stderr.isTTY) && !options.json && !process.env['CI'];
+    this.interactive =
+      Boolean(process.stdin.isTTY && process.stderr.isTTY) && !options.json && !process.env['CI'];
     this.width = process.stderr.columns ?? process.stdout.columns ?? 80;
   }
 
@@ -53,7 +53,7 @@ export class Terminal {
   }
 
   /** The one document of `--json`, or one of its lines where the command streams. */
-  document(value: JsonObject, {indent = 2}: {readonly indent?: number} = {}): void {
+  document(value: object, {indent = 2}: {readonly indent?: number} = {}): void {
     process.stdout.write(`${this.#redact(JSON.stringify(value, null, indent))}\n`);
   }
 

@@ -43,6 +43,7 @@ function problemsOf(issue: z.core.$ZodIssue, shape: JsonSchema): Problem[] {
     }
     case 'invalid_type':
       if (issue.input === undefined) return [{path, message: 'is missing'}];
+      if (!isDefaultMessage(issue)) return [{path, message: `${issue.message}, not ${show(issue.input)}`}];
       return [{path, message: `must be ${article(issue.expected)}, not ${show(issue.input)}`}];
     case 'invalid_value':
       return [{path, message: `must be ${oneOf(issue.values.map(String))}, not ${show(issue.input)}`}];
@@ -60,6 +61,9 @@ function closestBranch(branches: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | und
 
 const isMissing = (issue: z.core.$ZodIssue): boolean =>
   issue.code === 'invalid_type' && issue.input === undefined;
+
+/** A schema that can say better than its type what it wants brings a message of its own. */
+const isDefaultMessage = (issue: z.core.$ZodIssue): boolean => issue.message.startsWith('Invalid input');
 
 /** The keys that a schema knows at some place in a document. */
 function keysAt(shape: JsonSchema, path: readonly (string | number)[]): string[] {

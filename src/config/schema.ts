@@ -6,28 +6,29 @@ import {DURATION_EXAMPLE, MEMORY_EXAMPLE, parseDuration, parseMemory} from '../c
 /** Names that the platform's contract with the runtime uses itself. */
 const RESERVED_ENV = /^(?:PORT|ORT_DISABLE_TELEMETRY|THAW_.*)$/;
 
+const A_DURATION = `must be a duration such as ${DURATION_EXAMPLE}`;
 const duration = z
-  .string()
-  .refine((text) => parseDuration(text) !== undefined, `must be a duration such as ${DURATION_EXAMPLE}`)
+  .string(A_DURATION)
+  .refine((text) => parseDuration(text) !== undefined, A_DURATION)
   .transform((text) => parseDuration(text) ?? 0)
   .meta({description: `A duration such as ${DURATION_EXAMPLE}.`});
 
+const AN_AMOUNT = `must be an amount of memory such as ${MEMORY_EXAMPLE}`;
 const memory = z
-  .string()
-  .refine((text) => parseMemory(text) !== undefined, `must be an amount of memory such as ${MEMORY_EXAMPLE}`)
+  .string(AN_AMOUNT)
+  .refine((text) => parseMemory(text) !== undefined, AN_AMOUNT)
   .transform((text) => parseMemory(text) ?? 0)
   .meta({description: `An amount of memory such as ${MEMORY_EXAMPLE}.`});
 
 /** A limit such as `">=0.998"` or `"<=0.01"`, read as its number. */
-const bound = (sign: '>=' | '<=', description: string) =>
-  z
-    .string()
-    .regex(
-      new RegExp(`^\\s*${sign}\\s*\\d+(?:\\.\\d+)?(?:e-?\\d+)?\\s*$`, 'i'),
-      `must be written like "${sign}0.01"`,
-    )
+const bound = (sign: '>=' | '<=', description: string) => {
+  const form = `must be written like "${sign}0.01"`;
+  return z
+    .string(form)
+    .regex(new RegExp(`^\\s*${sign}\\s*\\d+(?:\\.\\d+)?(?:e-?\\d+)?\\s*$`, 'i'), form)
     .transform((text) => Number(text.replace(sign, '')))
     .meta({description});
+};
 
 const environmentName = z
   .string()

@@ -1,0 +1,50 @@
+import {readFile} from 'node:fs/promises';
+import {join, resolve} from 'node:path';
+import type {Config} from '../config/config.ts';
+import {digestOf, digestOfJson, type Digest} from '../core/digest.ts';
+import {systemCode, ThawError} from '../core/errors.ts';
+import type {ImageOnDisk} from '../core/ports.ts';
+import {readImage} from '../image/layout.ts';
+import {thawDir, type Project} from './project.ts';
+
+/** The only platform that this version builds images for. */
+export const PLATFORM = 'linux/amd64';
+
+/** Where a project's image lies. */
+export const imageDir = (config: Config): string => join(thawDir(config), 'image');
+
+/** The digest of every setting that shapes an image; the files that go into it are recorded beside it. */
+export function imageRecipe({name, model, handler, dir}: Config, thawVersion: string): Digest {
+  const {quantize, accept, objective} = model;
+  const files = [model.path, model.calibration, handler].map((file) => file && file.slice(dir.length));
+  return digestOfJson({thawVersion, platform: PLATFORM, name, quantize, accept, objective, files});
+}
+
+/**
+ * The image that `thaw package` made of the project as it is now.
+ *
+ * @throws ThawError IMAGE_MISSING, IMAGE_INVALID; IMAGE_STALE naming what has changed since it was built
+ */
+export async function readPackagedImage({config}: Project, thawVersion: string): Promise<ImageOnDisk> {
+  const packaged = await readImage(imageDir(config));
+  const {image} = packaged;
+  const changed = [];
+  for (const {path, digest} of image.sources) {
+    if ((await digestOfFile(resolve(config.dir, path))) !== digest) changed.push(path);
+  }
+  if (image.recipe !== imageRecipe(config, thawVersion))
+    changed.push('the settings of name, model or handler');
+  if (changed.length === 0) return packaged;
+  const what = changed.join(', ');
+  throw new ThawError('IMAGE_STALE', `${what} changed after the image was built`, {changed});
+}
+
+/** The digest of a file; null if there is none. */
+export async function digestOfFile(file: string): Promise<Digest | null> {
+  try {
+    return digestOf(await readFile(file));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+import type {Command} from '@oclif/core/command';
+import type {Context} from '../core/driver.ts';
+import {BaseCommand} from './base-command.ts';
+import type {Workshop} from './compose.ts';
+import type {Project, ProjectProvider} from './project.ts';
+
+/** A command's surroundings, opened. */
+export interface Surroundings {
+  readonly project: Project;
+  readonly workshop: Workshop;
+  readonly context: Context;
+}
+
+/** A command about the project around the current folder. */
+export abstract class ProjectCommand<C extends typeof Command = typeof Command> extends BaseCommand<C> {
+  /** Everything heavy is loaded here and not before: flags are wrong more often than projects are opened. */
+  protected async open(): Promise<Surroundings> {
+    const [{openProject}, workshop] = await Promise.all([import('./project.ts'), this.openWorkshop()]);
+    const project = await openProject(this.configFile(), process.cwd());
+    return {project, workshop, context: workshop.context(project.config.dir)};
+  }
+
+  protected async openWorkshop(): Promise<Workshop> {
+    const {openWorkshop} = await import('./compose.ts');
+    const {root, version, cacheDir, dataDir} = this.config;
+    return openWorkshop({root, version, cacheDir, dataDir}, this.signal);
+  }
+
+  /** The providers that were named on the command line, all of them with `all`, or the project's default. */
+  protected async providers({config, provider}: Project, all = false): Promise<readonly ProjectProvider[]> {
+    const named = [...new Set(this.argvRest)];
+    const names = all ? config.providers.map(({name}) => name) : named.length > 0 ? named : [config.default];
+    return Promise.all(names.map((name) => provider(name)));
+  }
+
+  private configFile(): string | undefined {
+    return (this.flags as {config?: string}).config;
+  }
+}

@@ -1,0 +1,213 @@
+import {mkdtemp, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {describe, expect, it} from 'vitest';
+import {findConfig, loadConfig, type ProviderReader} from '../../../src/config/load.ts';
+import type {PlacedProblem} from '../../../src/config/document.ts';
+import type {Limits} from '../../../src/core/driver.ts';
+import {ThawError} from '../../../src/core/errors.ts';
+
+const limits: Limits = {
+  memoryMb: {min: 128, max: 10_240},
+  timeoutMs: {max: 900_000},
+  concurrency: {min: 1, max: 8},
+  maxInstances: {min: 1, max: 100},
+  cpu: null,
+  platforms: ['linux/amd64'],
+  imageBytes: {compressed: null, unpacked: null},
+  requestBytes: 6_000_000,
+  auth: ['iam', 'none'],
+  triggers: ['http'],
+  scaleToZero: true,
+  warm: {min: true, schedule: false},
+  forceCold: 'chill',
+  rollback: true,
+  runsImage: false,
+};
+
+const providers: ProviderReader = {
+  names: ['local', 'elsewhere'],
+  async read(_name, options) {
+    const known = ['engine', 'idleTimeout'];
+    const strangers = Object.keys(options as object).filter((key) => !known.includes(key));
+    const problems = strangers.map((key) => ({
+      path: [key],
+      message: 'unknown key',
+      unknownKey: true,
+      knownKeys: known,
+    }));
+    return {problems, limits};
+  },
+};
+
+async function load(text: string) {
+  const file = join(await mkdtemp(join(tmpdir(), 'thaw-config-')), 'thaw.yaml');
+  await writeFile(file, text);
+  return loadConfig(file, providers);
+}
+
+/** What is wrong with a text, as `line:column path message nearest`. */
+async function problemsOf(text: string): Promise<string[]> {
+  const error = await load(text).then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(ThawError);
+  const {code, facts} = error as ThawError;
+  expect(code).toBe('CONFIG_INVALID');
+  return (facts['problems'] as unknown as PlacedProblem[]).map(
+    ({line, column, path, message, nearest}) =>
+      `${line}:${column} ${path} ${message}${nearest ? ` (${nearest})` : ''}`,
+  );
+}
+
+describe('a valid thaw.yaml', () => {
+  it('needs a name and a model, and is completed with defaults', async () => {
+    const config = await load('name: scoring\nmodel: {path: model.onnx}\n');
+    expect(config).toMatchObject({
+      name: 'scoring',
+      model: {quantize: 'auto', calibration: null, accept: {cosine: 0.998, nsr: 0.01, top1Drop: 0.005}},
+      handler: null,
+      default: 'local',
+    });
+    expect(config.model.path).toBe(join(config.dir, 'model.onnx'));
+    expect(config.providers).toEqual([
+      {
+        name: 'local',
+        options: {},
+        settings: {
+          memoryMb: 1024,
+          timeoutMs: 30_000,
+          cpu: null,
+          concurrency: 1,
+          maxInstances: 10,
+          warm: {min: 0, schedule: []},
+          env: {},
+          secrets: {},
+          triggers: [{kind: 'http', auth: 'iam'}],
+        },
+      },
+    ]);
+  });
+
+  it('lets a provider section say more than the general part, and keeps its own options apart', async () => {
+    const config = await load(`
+name: scoring
+model: {path: model.onnx, accept: {cosine: '>=0.9'}}
+resources: {memory: 512Mi, timeout: 5s}
+env: {LEVEL: info, LIMIT: 3}
+providers:
+  local: {engine: auto, idleTimeout: 5m, resources: {memory: 2Gi}, env: {LEVEL: debug}}
+`);
+    const [local] = config.providers;
+    expect(local?.options).toEqual({engine: 'auto', idleTimeout: '5m'});
+    expect(local?.settings).toMatchObject({
+      memoryMb: 2048,
+      timeoutMs: 5000,
+      env: {LEVEL: 'debug', LIMIT: '3'},
+    });
+    expect(config.model.accept).toEqual({cosine: 0.9, nsr: 0.01, top1Drop: 0.005});
+  });
+
+  it('reads triggers of every kind', async () => {
+    const {providers} = await load(`
+name: scoring
+model: {path: model.onnx}
+triggers: [{http: {auth: none}}, {schedule: {cron: '0 8 * * *'}}, {queue: {name: jobs}}]
+`);
+    expect(providers[0]?.settings.triggers).toEqual([
+      {kind: 'http', auth: 'none'},
+      {kind: 'schedule', cron: '0 8 * * *'},
+      {kind: 'event', source: 'queue', name: 'jobs'},
+    ]);
+  });
+});
+
+describe('a thaw.yaml with mistakes', () => {
+  it('reports five mistakes as five, each with its line, column and nearest key', async () => {
+    expect(
+      await problemsOf(`name: Credit Scoring
+modle: {path: model.onnx}
+model:
+  path: model.onnx
+  quantise: auto
+resources:
+  memory: 12
+providers:
+  locl: {engine: auto}
+`),
+    ).toEqual([
+      '1:7 name 2 to 32 lower-case letters, digits and single hyphens, a letter first and no hyphen last, not "Credit Scoring"',
+      '2:1 modle unknown key (model)',
+      '5:3 model.quantise unknown key (quantize)',
+      '7:11 resources.memory must be an amount of memory such as 512Mi or 1Gi, not 12',
+      '9:3 providers.locl unknown provider (local)',
+    ]);
+  });
+
+  it('places what is missing at the mapping that lacks it', async () => {
+    expect(await problemsOf('name: scoring\nmodel:\n  quantize: none\n')).toEqual([
+      '2:1 model.path is missing',
+    ]);
+    expect(await problemsOf('model: {path: m.onnx}\n')).toEqual(['1:1 name is missing']);
+    expect(await problemsOf('')).toEqual(['1:1 name is missing', '1:1 model is missing']);
+  });
+
+  it('finds the mistakes of a provider section together with those of the rest', async () => {
+    const text =
+      'name: scoring\nmodel: {path: m.onnx}\nscaling: {max: 0}\nproviders: {local: {idelTimeout: 5m, warm: {min: -1}}}\n';
+    expect(await problemsOf(text)).toEqual([
+      '3:16 scaling.max must be at least 1, not 0',
+      '4:21 providers.local.idelTimeout unknown key (idleTimeout)',
+      '4:50 providers.local.warm.min must be at least 0, not -1',
+    ]);
+  });
+
+  it('holds settings to the limits of each provider, where they stand', async () => {
+    const text = (where: string) => `name: scoring\nmodel: {path: m.onnx}\n${where}\n`;
+    expect(await problemsOf(text('resources: {memory: 64Mi, cpu: 2}\nproviders: {local: {}}'))).toEqual([
+      '3:21 resources.memory local takes 128Mi to 10Gi, not 64Mi',
+      '3:32 resources.cpu local gives CPU by memory and takes no number',
+    ]);
+    expect(await problemsOf(text('providers: {local: {resources: {concurrency: 99}}}'))).toEqual([
+      '3:46 providers.local.resources.concurrency local takes 1 to 8, not 99',
+    ]);
+    expect(await problemsOf(text('scaling: {max: 2}\nwarm: {min: 3}\nproviders: {local: {}}'))).toEqual([
+      '4:13 warm.min keeps 3 instances ready, more than scaling.max 2',
+    ]);
+  });
+
+  it('says which way of writing a value is meant', async () => {
+    const text = `name: scoring
+model: {path: m.onnx, quantize: int3, accept: {cosine: 0.9}}
+resources: {timeout: 30}
+env: {PORT: '1', 9lives: x}
+secrets: {KEY: plain}
+triggers: [{http: {auth: open}}]
+default: nowhere
+`;
+    expect(await problemsOf(text)).toEqual([
+      '2:33 model.quantize must be auto, dynamic or none, not "int3"',
+      '2:56 model.accept.cosine must be written like ">=0.01", not 0.9',
+      '3:22 resources.timeout must be a duration such as 500ms, 30s, 5m or 1h, not 30',
+      '4:7 env.PORT is a name that thaw gives to the runtime itself',
+      '4:18 env.9lives must be a name of letters, digits and underscores',
+      '5:16 secrets.KEY must be env or a reference such as store:name, not "plain"',
+      '6:26 triggers.0.http.auth must be iam or none, not "open"',
+    ]);
+  });
+
+  it('reports a mistake of YAML itself by its place', async () => {
+    const [problem] = await problemsOf('name: scoring\nmodel: {path: m.onnx\nhandler: x\n');
+    expect(problem).toMatch(/^3:\d+ /);
+  });
+});
+
+describe('finding thaw.yaml', () => {
+  it('looks in the folder and above it', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'thaw-config-'));
+    await expect(findConfig(join(dir, 'a', 'b'))).rejects.toMatchObject({code: 'CONFIG_NOT_FOUND'});
+    await writeFile(join(dir, 'thaw.yaml'), '');
+    expect(await findConfig(join(dir, 'a', 'b'))).toBe(join(dir, 'thaw.yaml'));
+  });
+});
