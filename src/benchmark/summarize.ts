@@ -3,6 +3,7 @@ import type {ProviderReport, Summary} from '../core/report.ts';
 import {
   PHASES,
   START_CLASSES,
+  type Phase,
   type PhaseTimes,
   type Sample,
   type Shot,
@@ -45,9 +46,10 @@ export function summarize({provider, url, image, notes, samples}: Subject): Prov
     notes: [...notes, ...strangerNotes(good, image)],
     cold: {
       ...summaryOf(cold, failures('cold')),
-      phases: {...medianPhases(cold), ...(residualMs === null ? {} : {residual: residualMs})},
+      phases: {...medianPhases(cold, PHASES), ...(residualMs === null ? {} : {residual: residualMs})},
     },
-    warm: summaryOf(warm, failures('warm')),
+    // A warm instance was ready long before: how long it had waited is no part of the client's wait.
+    warm: {...summaryOf(warm, failures('warm')), phases: medianPhases(warm, ['infer'])},
     classes: classCounts(good),
     missed: counted(
       good
@@ -60,7 +62,7 @@ export function summarize({provider, url, image, notes, samples}: Subject): Prov
   };
 }
 
-function summaryOf(samples: readonly Sample[], failures: number): Summary {
+function summaryOf(samples: readonly Sample[], failures: number): Omit<Summary, 'phases'> {
   const sorted = samples.map((sample) => sample.totalMs).sort((a, b) => a - b);
   const p50 = estimateQuantile(sorted, 0.5);
   const p90 = estimateQuantile(sorted, 0.9);
@@ -82,13 +84,12 @@ function summaryOf(samples: readonly Sample[], failures: number): Summary {
       p95: [p95.low, p95.high],
       p99: [p99.low, p99.high],
     },
-    phases: medianPhases(samples),
   };
 }
 
-function medianPhases(samples: readonly Sample[]): {[phase: string]: number} {
+function medianPhases(samples: readonly Sample[], phases: readonly Phase[]): {[phase: string]: number} {
   const medians: {[phase: string]: number} = {};
-  for (const phase of PHASES) {
+  for (const phase of phases) {
     const times = samples.flatMap((sample) => sample.evidence?.phases[phase] ?? []);
     const middle = median(times);
     if (middle !== null) medians[phase] = middle;

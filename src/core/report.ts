@@ -21,8 +21,8 @@ export interface Summary {
   /** By quantile (`p50`): distribution-free bounds, each of which alone holds with 95 % confidence. */
   readonly intervals: {readonly [quantile: string]: readonly [lowMs: number | null, highMs: number | null]};
   /**
-   * Median of each reported phase; for cold samples also `residual`, the wait that neither a phase nor the median
-   * warm overhead explains, where it can be computed.
+   * Median of each reported phase that is part of the client's wait: of warm samples `infer`; of cold ones all, and
+   * `residual`, the wait that neither a phase nor the median warm overhead explains, where it can be computed.
    */
   readonly phases: {readonly [phase: string]: number};
 }

@@ -35,7 +35,6 @@ export function renderTerminal(report: Report, screen: Screen): string {
     ...(report.interrupted ? [[warn('Interrupted: this is what was measured until then.')]] : []),
     renderTable(report.providers, screen),
     ...report.providers.flatMap((provider) => [renderBar(provider, screen), renderRemarks(provider, screen)]),
-    [dim(`every sample: ${report.samples}`)],
   ];
   return blocks
     .filter((block) => block.length > 0)

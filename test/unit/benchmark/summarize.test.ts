@@ -117,6 +117,10 @@ test('the residual is the wait less the phases less what a warm request costs on
   expect(warm.phases).toEqual({infer: 1});
 });
 
+test('how long a warm instance had been ready is no part of a wait', () => {
+  expect(report([sample(3, {}, {wait: 60_000, infer: 1})]).warm.phases).toEqual({infer: 1});
+});
+
 test('there is no residual without phases, and none without a warm request to compare with', () => {
   const cold = sample(100, {class: 'cold'}, {boot: 40});
   expect(report([cold]).cold.phases).toEqual({boot: 40});
