@@ -9,6 +9,9 @@ export interface QuantileEstimate {
 
 const CONFIDENCE = 0.95;
 
+/** A probability that is exactly the limit may come out a rounding error beside it. */
+const ROUNDING = 1e-12;
+
 /**
  * Estimates a quantile from a sample.
  *
@@ -36,8 +39,8 @@ export function quantileRanks(n: number, q: number): {low: number | null; high: 
   let atMost = 0;
   for (let k = 0; k < n; k++) {
     atMost += Math.exp(logMass);
-    if (atMost <= 1 - CONFIDENCE) low = k + 1;
-    if (atMost >= CONFIDENCE) return {low, high: k + 1};
+    if (atMost <= 1 - CONFIDENCE + ROUNDING) low = k + 1;
+    if (atMost >= CONFIDENCE - ROUNDING) return {low, high: k + 1};
     logMass += Math.log((n - k) / (k + 1)) + Math.log(q / (1 - q));
   }
   return {low, high: null};

@@ -8,8 +8,6 @@ export const QUANTILES = [
   {name: 'p99', key: 'p99Ms', samplesMin: 299},
 ] as const satisfies readonly {name: string; key: keyof Summary; samplesMin: number}[];
 
-export type Quantile = (typeof QUANTILES)[number];
-
 /** How many times longer the median cold request took than the median warm one; null if either is not known. */
 export function coldToWarm(cold: Summary, warm: Summary): number | null {
   return cold.p50Ms === null || warm.p50Ms === null || warm.p50Ms <= 0 ? null : cold.p50Ms / warm.p50Ms;

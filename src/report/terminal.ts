@@ -4,7 +4,7 @@ import {formatMsRange} from './duration.ts';
 import {coldToWarm, QUANTILES, renderRatio} from './quantiles.ts';
 
 /** Colours a text, or leaves it as it is. */
-export type Paint = (text: string) => string;
+type Paint = (text: string) => string;
 
 /** Where the report is shown. */
 export interface Screen {

@@ -67,6 +67,8 @@ test.each([
   [100, 0.5, 42, 59],
   [10, 0.9, 7, null],
   [0, 0.5, null, null],
+  // P(B ≤ 0) = 0.05, the limit itself.
+  [1, 0.95, 1, null],
 ])('of %i values the bounds of the %d quantile have the ranks %s and %s', (n, q, low, high) => {
   expect(quantileRanks(n, q)).toEqual({low, high});
 });
@@ -99,7 +101,7 @@ test('each rank is the tightest that has 95 % confidence, by the binomial summed
         high: highRanks[0] ?? null,
       });
     }),
-    {numRuns: 60},
+    {numRuns: 150},
   );
 });
 
