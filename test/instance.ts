@@ -97,15 +97,20 @@ export class ServerFailed extends Error {
  * Starts `server.cjs` of an instance folder and waits for its ready line.
  *
  * @param env the whole environment of the process, beside PORT=0
+ * @param node the interpreter
+ * @param started called with the process at once
  * @throws ServerFailed if it ends before it is ready
  */
 export async function startServer(
   instanceDir: string,
   env: {readonly [name: string]: string} = {},
   args: readonly string[] = [],
+  node: string = process.execPath,
+  started: (child: ChildProcess) => void = () => undefined,
 ): Promise<RunningServer> {
   const server = join(instanceDir, 'opt', 'thaw', 'runtime', 'server.cjs');
-  const child = spawn(process.execPath, [server, ...args], {env: {PORT: '0', ...env}});
+  const child = spawn(node, [server, ...args], {env: {PORT: '0', ...env}});
+  started(child);
   const stdout: string[] = [];
   const stderr: string[] = [];
   const ended = once(child, 'close').then(([code, signal]) => ({

@@ -1,6 +1,13 @@
 import {RequestFailure} from './failures.ts';
 import {halfFromNumber} from './half.ts';
-import {elementOf, sizeOfShape, type Tensor, type TensorData, type TensorInfo} from './tensor-types.ts';
+import {
+  elementOf,
+  sizeOfShape,
+  type ElementType,
+  type Tensor,
+  type TensorData,
+  type TensorInfo,
+} from './tensor-types.ts';
 
 /** What a caller may give for one input: data and shape, or data whose shape is inferred. */
 export type Feed =
@@ -118,8 +125,11 @@ function checkShape(input: TensorInfo, shape: readonly number[]): void {
   );
 }
 
-export const showShape = (shape: readonly (number | string)[]): string =>
-  `[${shape.map((size) => (size === '' ? '?' : size)).join(', ')}]`;
+/** A shape as people write it; of an absurd one, the beginning. */
+export function showShape(shape: readonly (number | string)[]): string {
+  const sizes = shape.slice(0, 8).map((size) => (size === '' ? '?' : size));
+  return `[${sizes.join(', ')}${shape.length > sizes.length ? ', …' : ''}]`;
+}
 
 /** The elements in the array that ONNX Runtime takes, without a copy where they already lie in one. */
 function elementsOf(
@@ -127,84 +137,63 @@ function elementsOf(
   data: ArrayBufferView | readonly unknown[],
   shape: readonly number[],
 ): TensorData {
+  const list = data as readonly unknown[];
   const size = sizeOfShape(shape);
-  const element = elementOf(input.type);
-  if (ArrayBuffer.isView(data)) {
-    const {length} = data as Uint8Array;
-    if (length !== size) throw wrongLength(input, length, shape);
-    if (data.constructor === element.make(0).constructor) return data as unknown as TensorData;
+  const structure = isList(list[0]) ? shape : [size];
+  // Before memory is set aside: a small request may claim a huge shape.
+  checkStructure(input, list, structure, shape);
+  const target = elementOf(input.type).make(size);
+  if (ArrayBuffer.isView(data) && data.constructor === target.constructor)
+    return data as unknown as TensorData;
+  fill(input, target as unknown[], 0, list, structure.length);
+  return target;
+}
+
+/** Nested arrays must have the same length everywhere along an axis. */
+function checkStructure(
+  input: TensorInfo,
+  list: readonly unknown[],
+  structure: readonly number[],
+  shape: readonly number[],
+): void {
+  const [length = 0, ...inner] = structure;
+  if (list.length !== length) {
+    throw new RequestFailure(
+      422,
+      'WRONG_SHAPE',
+      `input ${input.name} has ${list.length} elements where its shape ${showShape(shape)} has ${length}`,
+      input.name,
+    );
   }
-  const target = element.make(checkedLength(input, size, data as readonly unknown[])) as unknown[];
-  const written = fill(input, target, 0, data as readonly unknown[], shape, 0);
-  if (written !== size) throw wrongLength(input, written, shape);
-  return target as unknown as TensorData;
+  if (inner.length === 0) return;
+  for (const member of list) {
+    if (!isList(member)) throw wrongElement(input, member);
+    checkStructure(input, member as readonly unknown[], inner, shape);
+  }
 }
 
-/** Nothing is set aside for a shape that the data cannot fill. */
-function checkedLength(input: TensorInfo, size: number, data: readonly unknown[]): number {
-  const nested = isList(data[0]);
-  if (!nested && data.length !== size) throw wrongLength(input, data.length, [size]);
-  if (nested && size > countElements(data)) throw wrongLength(input, countElements(data), [size]);
-  return size;
-}
-
-function countElements(data: readonly unknown[]): number {
-  let count = 0;
-  for (const member of data) count += isList(member) ? countElements(member as readonly unknown[]) : 1;
-  return count;
-}
-
-function wrongLength(input: TensorInfo, length: number, shape: readonly number[]): RequestFailure {
-  return new RequestFailure(
-    422,
-    'WRONG_SHAPE',
-    `input ${input.name} has ${length} elements, its shape ${showShape(shape)} has ${sizeOfShape(shape)}`,
-    input.name,
-  );
-}
-
-/** Writes flat or nested elements from a position on, and returns the position after them. */
+/** Writes elements nested so deep in order from a position on, and returns the position after them. */
 function fill(
   input: TensorInfo,
   target: unknown[],
   from: number,
-  data: readonly unknown[],
-  shape: readonly number[],
-  axis: number,
+  list: readonly unknown[],
+  depth: number,
 ): number {
-  const nested = isList(data[0]);
-  if (nested || axis > 0) {
-    if (data.length !== shape[axis]) {
-      throw new RequestFailure(
-        422,
-        'WRONG_SHAPE',
-        `input ${input.name} is ragged: ${data.length} elements along axis ${axis}, where others have ${shape[axis] ?? 0}`,
-        input.name,
-      );
-    }
-  }
   let at = from;
-  const {kind, min, max} = elementOf(input.type);
-  for (const member of data) {
-    if (isList(member)) {
-      at = fill(input, target, at, member as readonly unknown[], shape, axis + 1);
-      continue;
-    }
-    if (nested) throw wrongElement(input, at, member);
-    target[at] = elementFrom(input, kind, min, max, member, at);
+  if (depth > 1) {
+    for (const member of list) at = fill(input, target, at, member as readonly unknown[], depth - 1);
+    return at;
+  }
+  const element = elementOf(input.type);
+  for (const member of list) {
+    target[at] = elementFrom(input, element, member);
     at += 1;
   }
   return at;
 }
 
-function elementFrom(
-  input: TensorInfo,
-  kind: ReturnType<typeof elementOf>['kind'],
-  min: number | bigint | undefined,
-  max: number | bigint | undefined,
-  value: unknown,
-  at: number,
-): unknown {
+function elementFrom(input: TensorInfo, {kind, min = 0, max = 0}: ElementType, value: unknown): unknown {
   switch (kind) {
     case 'float':
       if (typeof value === 'number') return value;
@@ -213,12 +202,11 @@ function elementFrom(
       if (typeof value === 'number') return halfFromNumber(value);
       break;
     case 'integer':
-      if (Number.isInteger(value) && (value as number) >= Number(min) && (value as number) <= Number(max))
-        return value;
+      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
       break;
     case 'bigint': {
       const whole = wholeNumber(value);
-      if (whole !== null && whole >= BigInt(min ?? 0) && whole <= BigInt(max ?? 0)) return whole;
+      if (whole !== null && whole >= min && whole <= max) return whole;
       break;
     }
     case 'boolean':
@@ -229,7 +217,7 @@ function elementFrom(
       if (typeof value === 'string') return value;
       break;
   }
-  throw wrongElement(input, at, value);
+  throw wrongElement(input, value);
 }
 
 /** 64-bit integers come as numbers, or, beyond what JSON numbers carry exactly, as decimal strings. */
@@ -240,16 +228,16 @@ function wholeNumber(value: unknown): bigint | null {
   return null;
 }
 
-function wrongElement(input: TensorInfo, at: number, value: unknown): RequestFailure {
+function wrongElement(input: TensorInfo, value: unknown): RequestFailure {
   const shown = isList(value)
     ? 'an array'
-    : typeof value === 'bigint'
-      ? String(value)
-      : JSON.stringify(value);
+    : (JSON.stringify(value, (_key, member: unknown) =>
+        typeof member === 'bigint' ? String(member) : member,
+      ) ?? 'undefined');
   return new RequestFailure(
     422,
     'WRONG_TYPE',
-    `input ${input.name} is ${input.type}, and its element ${at} is ${(shown ?? 'undefined').slice(0, 80)}`,
+    `input ${input.name} takes ${input.type} elements, and one is ${shown.slice(0, 80)}`,
     input.name,
   );
 }

@@ -1,5 +1,5 @@
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
-import type {AddressInfo} from 'node:net';
+import type {AddressInfo, Socket} from 'node:net';
 import {failureBody, messageOf, RequestFailure, StartFailure, stackOf} from './failures.ts';
 import {log} from './log.ts';
 import {modelMetadata} from './protocol.ts';
@@ -18,7 +18,7 @@ export interface HttpOptions {
 export interface FrontDoor {
   readonly port: number;
   /** Takes no new request, and resolves when the last one is answered. */
-  drain(): Promise<void>;
+  readonly drain: () => Promise<void>;
 }
 
 /**
@@ -42,6 +42,11 @@ export function listenHttp(service: Service, options: HttpOptions): Promise<Fron
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     exchange(request, response, true);
   });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   // Whoever stands in front keeps connections open for longer than Node would, and must not find them closed.
   server.keepAliveTimeout = 0;
 
@@ -59,6 +64,8 @@ export function listenHttp(service: Service, options: HttpOptions): Promise<Fron
             server.close(() => {
               drained();
             });
+            // Node closes the connections between two requests, but not those that never had one.
+            for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
           }),
       });
     });

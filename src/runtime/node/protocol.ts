@@ -58,7 +58,8 @@ function feedsOf(
   inputs: readonly TensorInfo[],
   tensors: readonly RequestTensor[],
 ): {[name: string]: unknown} {
-  const feeds: {[name: string]: unknown} = {};
+  // Names are the client's: nothing may be inherited.
+  const feeds = Object.create(null) as {[name: string]: unknown};
   for (const tensor of tensors) {
     if (typeof tensor !== 'object' || tensor === null || typeof tensor.name !== 'string') {
       throw new RequestFailure(422, 'WRONG_SHAPE', 'every input needs a name');
