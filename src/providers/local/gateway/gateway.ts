@@ -1,0 +1,302 @@
+import {readFile, writeFile} from 'node:fs/promises';
+import {createServer, type Server} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import {fingerprintWith, type FingerprintFn} from '../../../core/digest.ts';
+import {messageOf, systemCode, ThawError} from '../../../core/errors.ts';
+import type {Engine} from '../engine.ts';
+import {requestBytesMax} from '../limits.ts';
+import {versionDir, type FunctionPaths} from '../paths.ts';
+import type {
+  ConfigureRequest,
+  CreateRequest,
+  Environment,
+  FunctionState,
+  GatewayState,
+  Hello,
+  InspectRequest,
+  Settings,
+  StartupAnswer,
+  StartupRequest,
+  VersionRef,
+  WarmRequest,
+} from '../protocol.ts';
+import {Trace} from '../trace.ts';
+import {WaitingBodies} from './body.ts';
+import type {LogWriter} from './logs.ts';
+import {Pool, type Recipe, type Scaling} from './pool.ts';
+import {serveRequest} from './proxy.ts';
+
+/** The function while it is served. All of it is in memory alone: the environment's values must be. */
+interface Served {
+  live: VersionRef;
+  settings: Settings;
+  env: Environment;
+  warmMin: number;
+  port: number;
+  server: Server;
+  readonly pool: Pool;
+}
+
+/** A model that takes longer to load than this is not for a function. */
+const START_TIMEOUT_MS = 60_000;
+/** What is being answered when the gateway stops is given so long. */
+const DRAIN_MS = 30_000;
+/** A connection that a client keeps without using it. */
+const KEEP_ALIVE_MS = 60_000;
+
+/** One function as a platform runs it: its port, its instances, and what can be changed about them. */
+export class Gateway {
+  readonly #hello: Hello;
+  readonly #name: string;
+  readonly #paths: FunctionPaths;
+  readonly #engine: Engine;
+  readonly #log: LogWriter;
+  readonly #trace = new Trace();
+  readonly #waiting = new WaitingBodies();
+  #served: Served | null = null;
+  /** Changes happen one after the other, whoever asks for them. */
+  #lastChange: Promise<unknown> = Promise.resolve();
+
+  constructor(hello: Hello, name: string, paths: FunctionPaths, engine: Engine, log: LogWriter) {
+    this.#hello = hello;
+    this.#name = name;
+    this.#paths = paths;
+    this.#engine = engine;
+    this.#log = log;
+  }
+
+  hello(): Hello {
+    return this.#hello;
+  }
+
+  inspect({fingerprintKey}: InspectRequest): GatewayState {
+    const fingerprint = fingerprintWith(Buffer.from(fingerprintKey, 'base64'));
+    return {...this.#hello, function: this.#served && stateOf(this.#served, fingerprint)};
+  }
+
+  startup({bootIds}: StartupRequest): StartupAnswer {
+    return {records: this.#trace.find(bootIds)};
+  }
+
+  /**
+   * Begins to serve, or changes what is served into this.
+   *
+   * @throws ThawError PORT_IN_USE, PERMISSION_DENIED; then nothing has changed
+   */
+  create({live, settings, env}: CreateRequest): Promise<{port: number}> {
+    return this.#change(async () => {
+      if (this.#served) await this.#apply(this.#served, live, settings, env);
+      else this.#served = await this.#begin(live, settings, env);
+      return {port: this.#served.port};
+    });
+  }
+
+  /** @throws ThawError NOT_DEPLOYED, PORT_IN_USE, PERMISSION_DENIED; then nothing has changed */
+  async configure({settings, env}: ConfigureRequest): Promise<{port: number}> {
+    const served = await this.#change(async () => {
+      const served = this.#deployed();
+      await this.#apply(served, served.live, settings, env);
+      return served;
+    });
+    await settled(served);
+    return {port: served.port};
+  }
+
+  /** @throws ThawError NOT_DEPLOYED; INSTANCE_FAILED if instances are to be kept ready and cannot start */
+  async setLive(live: VersionRef): Promise<{version: string}> {
+    const served = await this.#change(async () => {
+      const served = this.#deployed();
+      await this.#apply(served, live, served.settings, served.env);
+      return served;
+    });
+    await settled(served);
+    return {version: live.version};
+  }
+
+  /** @throws ThawError NOT_DEPLOYED; INSTANCE_FAILED if they cannot start */
+  async setWarm({min}: WarmRequest): Promise<{ready: number}> {
+    const served = await this.#change(async () => {
+      const served = this.#deployed();
+      served.warmMin = min;
+      await this.#apply(served, served.live, served.settings, served.env);
+      return served;
+    });
+    await settled(served);
+    return {ready: served.pool.readyCount};
+  }
+
+  /** Ends every instance. @throws ThawError NOT_DEPLOYED */
+  async endInstances(): Promise<{ended: number}> {
+    const {pool} = this.#deployed();
+    const ended = pool.instances().length;
+    await pool.endAll('the next request shall be cold');
+    return {ended};
+  }
+
+  /** Ends the function: its instances and its port. */
+  delete(): Promise<{deleted: boolean}> {
+    return this.#change(async () => {
+      const served = this.#served;
+      if (served === null) return {deleted: false};
+      await end(served);
+      this.#served = null;
+      return {deleted: true};
+    });
+  }
+
+  /** Ends everything and writes the log to its end. */
+  async stop(): Promise<void> {
+    await this.delete();
+    await this.#log.close();
+  }
+
+  #change<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#lastChange.then(change);
+    this.#lastChange = result.catch(() => {});
+    return result;
+  }
+
+  #deployed(): Served {
+    if (this.#served) return this.#served;
+    throw new ThawError('NOT_DEPLOYED', `${this.#name} is not deployed on this machine`, {
+      function: this.#name,
+    });
+  }
+
+  async #begin(live: VersionRef, settings: Settings, env: Environment): Promise<Served> {
+    const {server, port} = await this.#listen(settings.options.port, null);
+    const pool = new Pool(
+      this.#engine,
+      this.#recipe(live, settings, env),
+      scalingOf({settings, warmMin: 0}),
+      this.#trace,
+      (instance, stream, text) => this.#log.write(instance, stream, text),
+    );
+    return {live, settings, env, warmMin: 0, port, server, pool};
+  }
+
+  async #apply(served: Served, live: VersionRef, settings: Settings, env: Environment): Promise<void> {
+    const wantedPort = settings.options.port;
+    if (wantedPort !== null && wantedPort !== served.port) {
+      const {server, port} = await this.#listen(wantedPort, served.port);
+      void close(served.server);
+      Object.assign(served, {server, port});
+    }
+    Object.assign(served, {live, settings, env});
+    served.pool.use(this.#recipe(live, settings, env), scalingOf(served));
+  }
+
+  #recipe({version, image}: VersionRef, {resources}: Settings, env: Environment): Recipe {
+    const {memoryMb, cpu, concurrency} = resources;
+    return {rootDir: versionDir(this.#paths, version), image, env, memoryMb, cpu, concurrency};
+  }
+
+  /** Listens on the port asked for; where none is, on the one it had last, or on any. */
+  async #listen(port: number | null, now: number | null): Promise<{server: Server; port: number}> {
+    const server = this.#server();
+    const bound = await (async () => {
+      if (port !== null) return listenOn(server, port);
+      const hint = now ?? (await readPort(this.#paths.portHint));
+      try {
+        return await listenOn(server, hint);
+      } catch {
+        return listenOn(server, 0);
+      }
+    })();
+    await writeFile(this.#paths.portHint, `${bound}\n`, {mode: 0o600}).catch(() => {});
+    return {server, port: bound};
+  }
+
+  #server(): Server {
+    const server = createServer((request, response) => {
+      const served = this.#served;
+      // Between the last answer and the end of its connection.
+      if (served === null) {
+        response.destroy();
+        return;
+      }
+      void serveRequest(request, response, served.pool, this.#waiting, {
+        timeoutMs: served.settings.resources.timeoutMs,
+        bytesMax: requestBytesMax,
+      });
+    });
+    server.on('checkContinue', (request, response) => server.emit('request', request, response));
+    server.keepAliveTimeout = KEEP_ALIVE_MS;
+    return server;
+  }
+}
+
+function stateOf(served: Served, fingerprint: FingerprintFn): FunctionState {
+  const {live, settings, env, warmMin, port, pool} = served;
+  return {
+    live,
+    settings,
+    env: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, fingerprint(value)])),
+    warm: {min: warmMin, ready: pool.readyCount},
+    port,
+    instances: pool.instances(),
+    problem: pool.problem,
+  };
+}
+
+function scalingOf({settings, warmMin}: {settings: Settings; warmMin: number}): Scaling {
+  return {
+    maxInstances: settings.scaling.maxInstances,
+    warmMin,
+    idleTimeoutMs: settings.options.idleTimeoutMs,
+    startTimeoutMs: START_TIMEOUT_MS,
+    queueTimeoutMs: START_TIMEOUT_MS + settings.resources.timeoutMs,
+  };
+}
+
+async function settled({pool, warmMin}: Served): Promise<void> {
+  try {
+    await pool.untilWarm();
+  } catch (error) {
+    throw new ThawError('INSTANCE_FAILED', messageOf(error), {warmMin, ready: pool.readyCount});
+  }
+}
+
+/** Takes no new connection, answers what is there, ends the instances, and then the connections. */
+async function end({server, pool}: Served): Promise<void> {
+  const closed = close(server);
+  await pool.stop(DRAIN_MS);
+  server.closeAllConnections();
+  await closed;
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
+
+async function listenOn(server: Server, port: number): Promise<number> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({host: '127.0.0.1', port, exclusive: true}, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EADDRINUSE') throw new ThawError('PORT_IN_USE', `port ${port} is in use`, {port});
+    if (code === 'EACCES') {
+      throw new ThawError('PERMISSION_DENIED', `port ${port} may not be listened on`, {port});
+    }
+    throw error;
+  }
+  return (server.address() as AddressInfo).port;
+}
+
+async function readPort(file: string): Promise<number> {
+  try {
+    const port = Number(await readFile(file, 'utf8'));
+    return Number.isInteger(port) && port > 0 && port < 65_536 ? port : 0;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,463 @@
+import {randomUUID} from 'node:crypto';
+import {Agent} from 'node:http';
+import type {Instance} from '../../../core/deployment.ts';
+import {messageOf} from '../../../core/errors.ts';
+import {canonicalJson} from '../../../core/json.ts';
+import type {Engine, Launch, Ready, Running} from '../engine.ts';
+import type {Trace} from '../trace.ts';
+import {Refusal} from './refusal.ts';
+
+/** What every instance is started from. An instance of an earlier recipe gets no further request. */
+export type Recipe = Omit<Launch, 'id' | 'onLine'>;
+
+/** How many instances there may be, and for how long. */
+export interface Scaling {
+  readonly maxInstances: number;
+  /** So many are kept, whether or not there are requests. */
+  readonly warmMin: number;
+  readonly idleTimeoutMs: number;
+  /** An instance that is not ready after this time has failed. */
+  readonly startTimeoutMs: number;
+  /** How long a request may wait for an instance. */
+  readonly queueTimeoutMs: number;
+}
+
+/** What happens to instances, for the log. */
+export type OnLine = (instance: string, stream: 'stdout' | 'stderr' | 'platform', text: string) => void;
+
+/** One instance, as the pool holds it. */
+export interface Slot {
+  readonly id: string;
+  readonly recipe: Recipe;
+  readonly run: Running;
+  /** The kept connections to it. */
+  readonly agent: Agent;
+  readonly startedAt: string;
+  readonly onDemand: boolean;
+  /** `retired`: it gets no further request and ends when the last one is answered. */
+  state: 'starting' | 'ready' | 'retired';
+  ready: Ready | null;
+  inFlight: number;
+  answered: number;
+  /** On the monotonic clock; what counts while nothing is in flight. */
+  idleSinceMs: number;
+}
+
+interface Waiter {
+  readonly sinceMs: number;
+  take(slot: Slot): void;
+  refuse(refusal: Refusal): void;
+}
+
+/** Of so many requests for each one that can be served, one more is refused. */
+const QUEUE_PER_PLACE = 100;
+const QUEUE_MAX = 10_000;
+/** An instance that is asked to end is given so long. */
+const STOP_GRACE_MS = 10_000;
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 30_000;
+/** An idle instance that ended by itself earlier than this after its start counts as one that cannot start. */
+const CRASHED_EARLY_MS = 10_000;
+
+/**
+ * The instances of one function: none while nothing is asked, a new one when a request finds none free, at most
+ * `concurrency` requests in each, at most `maxInstances`, `warmMin` always there, idle ones ended.
+ */
+export class Pool {
+  readonly #engine: Engine;
+  readonly #trace: Trace;
+  readonly #onLine: OnLine;
+  readonly #slots = new Set<Slot>();
+  readonly #queue: Waiter[] = [];
+  readonly #onChange = new Set<() => void>();
+  #recipe: Recipe;
+  #scaling: Scaling;
+  #timer: NodeJS.Timeout | null = null;
+  /** `draining`: who is there is answered; `closed`: nobody is. */
+  #phase: 'open' | 'draining' | 'closed' = 'open';
+  /** Starts that failed since the last one that did not. */
+  #failures = 0;
+  #noBootBeforeMs = 0;
+  #problem: string | null = null;
+
+  constructor(engine: Engine, recipe: Recipe, scaling: Scaling, trace: Trace, onLine: OnLine) {
+    this.#engine = engine;
+    this.#recipe = recipe;
+    this.#scaling = scaling;
+    this.#trace = trace;
+    this.#onLine = onLine;
+  }
+
+  /** Why the last start failed; null once one has succeeded since. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** Whether clients shall look elsewhere for their next request. */
+  get stopping(): boolean {
+    return this.#phase !== 'open';
+  }
+
+  /** Instances that take requests. */
+  get readyCount(): number {
+    return this.#count('ready');
+  }
+
+  /** Requests that wait for an instance or are being served by one. */
+  get openRequests(): number {
+    return [...this.#slots].reduce((sum, slot) => sum + slot.inFlight, this.#queue.length);
+  }
+
+  instances(): Instance[] {
+    return [...this.#slots].map((slot) => ({
+      id: slot.id,
+      bootId: slot.ready?.bootId ?? null,
+      state:
+        slot.state === 'retired'
+          ? 'stopping'
+          : slot.state === 'starting'
+            ? 'starting'
+            : slot.inFlight > 0
+              ? 'busy'
+              : 'idle',
+      startedAt: slot.startedAt,
+      requests: slot.answered,
+    }));
+  }
+
+  /** Takes a place in a ready instance if one is free now. */
+  take(): Slot | null {
+    if (this.#queue.length > 0 || this.#phase === 'closed') return null;
+    const slot = this.#free();
+    if (slot !== null) slot.inFlight++;
+    return slot;
+  }
+
+  /**
+   * Waits for a place in an instance: whichever becomes free or ready first. Starts one if those that are starting
+   * will not do for everybody who waits.
+   *
+   * @throws Refusal; the signal's reason if it fires first
+   */
+  wait(signal: AbortSignal): Promise<Slot> {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const full = this.full();
+      if (full !== null) throw full;
+      const leave = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        const index = this.#queue.indexOf(waiter);
+        if (index >= 0) this.#queue.splice(index, 1);
+      };
+      const waiter: Waiter = {
+        sinceMs: performance.now(),
+        take: (slot) => {
+          leave();
+          slot.inFlight++;
+          resolve(slot);
+        },
+        refuse: (refusal) => {
+          leave();
+          reject(refusal);
+        },
+      };
+      const onAbort = (): void => {
+        leave();
+        reject(signal.reason as Error);
+      };
+      signal.addEventListener('abort', onAbort, {once: true});
+      const {queueTimeoutMs} = this.#scaling;
+      const timer = setTimeout(() => {
+        waiter.refuse(
+          new Refusal('QUEUE_TIMED_OUT', `no instance became free within ${queueTimeoutMs} ms`, 1000),
+        );
+      }, queueTimeoutMs);
+      this.#queue.push(waiter);
+      this.#balance();
+    });
+  }
+
+  /** The refusal that a request which has to wait would get now; null if it may. */
+  full(): Refusal | null {
+    if (this.#phase === 'closed') return new Refusal('STOPPING', 'the gateway is stopping');
+    const places = this.#scaling.maxInstances * this.#recipe.concurrency;
+    const most = Math.min(QUEUE_MAX, QUEUE_PER_PLACE * places);
+    if (this.#queue.length < most) return null;
+    const message = `${this.#queue.length} requests wait already for ${places} that may be served at a time`;
+    return new Refusal('QUEUE_FULL', message, 1000);
+  }
+
+  /** Gives a place back. */
+  release(slot: Slot, answered: boolean): void {
+    slot.inFlight--;
+    if (answered) slot.answered++;
+    slot.idleSinceMs = performance.now();
+    if (slot.state === 'retired' && slot.inFlight === 0) this.#end(slot);
+    this.#balance();
+  }
+
+  /** Gives back the place of a request that took too long. Nothing but its end stops what the instance does for it. */
+  expire(slot: Slot): void {
+    slot.inFlight--;
+    if (slot.state === 'ready') {
+      slot.state = 'retired';
+      this.#onLine(slot.id, 'platform', 'ending: a request took too long');
+    }
+    if (slot.inFlight === 0) slot.run.kill();
+    this.#balance();
+  }
+
+  /** Gives an instance no further request; it ends when those it has are answered. */
+  retire(slot: Slot, why: string): void {
+    if (slot.state === 'retired') return;
+    slot.state = 'retired';
+    this.#onLine(slot.id, 'platform', `ending: ${why}`);
+    if (slot.inFlight === 0) this.#end(slot);
+    this.#balance();
+  }
+
+  /** Starts instances from another recipe from now on and retires those of the one before. */
+  use(recipe: Recipe, scaling: Scaling): void {
+    this.#scaling = scaling;
+    this.#forgetFailures();
+    if (canonicalJson(recipe) !== canonicalJson(this.#recipe)) {
+      this.#recipe = recipe;
+      for (const slot of this.#slots) this.retire(slot, 'the function was changed');
+    }
+    const tooMany = this.#alive() - scaling.maxInstances;
+    for (const slot of this.#idle().slice(0, Math.max(0, tooMany))) {
+      this.retire(slot, 'fewer instances are allowed');
+    }
+    this.#balance();
+  }
+
+  /** Ends every instance that is there now, each after its requests; resolves when they are gone. */
+  async endAll(why: string): Promise<void> {
+    const slots = [...this.#slots];
+    for (const slot of slots) this.retire(slot, why);
+    await Promise.all(slots.map((slot) => slot.run.exited));
+  }
+
+  /**
+   * Resolves when as many instances as shall be kept are ready.
+   *
+   * @throws Error saying why, if one cannot start
+   */
+  async untilWarm(): Promise<void> {
+    for (;;) {
+      if (this.stopping || this.readyCount >= this.#keep()) return;
+      if (this.#problem !== null) throw new Error(this.#problem);
+      await new Promise<void>((resolve) => this.#onChange.add(resolve));
+    }
+  }
+
+  /** Answers who is there already, then ends every instance. What has not been answered after the grace time is lost. */
+  async stop(drainMs: number): Promise<void> {
+    this.#phase = 'draining';
+    const deadlineMs = performance.now() + drainMs;
+    while (this.openRequests > 0 && performance.now() < deadlineMs) {
+      await new Promise<void>((resolve) => {
+        this.#onChange.add(resolve);
+        setTimeout(resolve, Math.max(0, deadlineMs - performance.now())).unref();
+      });
+    }
+    this.#phase = 'closed';
+    for (const waiter of this.#queue.slice()) {
+      waiter.refuse(new Refusal('STOPPING', 'the gateway is stopping'));
+    }
+    if (this.#timer) clearTimeout(this.#timer);
+    const slots = [...this.#slots];
+    for (const slot of slots) {
+      slot.state = 'retired';
+      this.#end(slot);
+    }
+    await Promise.all(slots.map((slot) => slot.run.exited));
+  }
+
+  /** Brings requests and instances together, starts what is missing, ends what is idle. */
+  #balance(): void {
+    for (let slot = this.#free(); slot !== null && this.#queue.length > 0; slot = this.#free()) {
+      this.#queue[0]?.take(slot);
+    }
+    this.#startMissing();
+    if (this.#phase === 'open') this.#endIdle();
+    const listeners = [...this.#onChange];
+    this.#onChange.clear();
+    for (const listener of listeners) listener();
+  }
+
+  #startMissing(): void {
+    const {concurrency} = this.#recipe;
+    const served = this.#count('starting') * concurrency;
+    const demand = Math.ceil(Math.max(0, this.#queue.length - served) / concurrency);
+    const kept = this.stopping ? 0 : Math.max(0, this.#keep() - this.#alive());
+    const count = Math.min(Math.max(demand, kept), this.#scaling.maxInstances - this.#alive());
+    if (count <= 0) return;
+    const waitMs = this.#noBootBeforeMs - performance.now();
+    if (waitMs > 0) {
+      if (this.#alive() === 0) this.#refuseAll(waitMs);
+      return;
+    }
+    for (let i = 0; i < count; i++) this.#boot(i < demand ? this.#queue[i * concurrency] : undefined);
+  }
+
+  #boot(waiter: Waiter | undefined): void {
+    const id = randomUUID().slice(0, 8);
+    const bootMs = performance.now();
+    const recipe = this.#recipe;
+    const run = this.#engine.start({
+      ...recipe,
+      id,
+      onLine: (stream, text) => this.#onLine(id, stream, text),
+    });
+    const slot: Slot = {
+      id,
+      recipe,
+      run,
+      // Kept for less than the 5 s after which the instance itself closes an idle connection.
+      agent: new Agent({keepAlive: true, timeout: 3000, scheduling: 'lifo'}),
+      startedAt: new Date().toISOString(),
+      onDemand: waiter !== undefined,
+      state: 'starting',
+      ready: null,
+      inFlight: 0,
+      answered: 0,
+      idleSinceMs: bootMs,
+    };
+    this.#slots.add(slot);
+    void this.#awaitReady(slot, bootMs, waiter?.sinceMs ?? bootMs);
+    void this.#awaitExit(slot);
+  }
+
+  async #awaitReady(slot: Slot, bootMs: number, askedMs: number): Promise<void> {
+    const {startTimeoutMs} = this.#scaling;
+    const timeout = setTimeout(() => {
+      this.#startFailed(slot, `it was not ready within ${startTimeoutMs} ms`);
+      slot.run.kill();
+    }, startTimeoutMs);
+    try {
+      const ready = await slot.run.ready;
+      if (slot.state !== 'starting') return;
+      slot.state = 'ready';
+      slot.ready = ready;
+      slot.idleSinceMs = performance.now();
+      this.#forgetFailures();
+      const phases = {queue: bootMs - askedMs, ...ready.phases};
+      this.#trace.add({bootId: ready.bootId, phases, onDemand: slot.onDemand});
+      this.#onLine(slot.id, 'platform', `ready after ${(slot.idleSinceMs - bootMs).toFixed(1)} ms`);
+      this.#balance();
+    } catch (error) {
+      this.#startFailed(slot, messageOf(error));
+    } finally {
+      clearTimeout(timeout);
+    }
+  }
+
+  async #awaitExit(slot: Slot): Promise<void> {
+    const {how} = await slot.run.exited;
+    const wasReady = slot.state === 'ready';
+    if (wasReady) {
+      slot.state = 'retired';
+      const ageMs = performance.now() - slot.idleSinceMs;
+      if (slot.inFlight === 0 && slot.answered === 0 && ageMs < CRASHED_EARLY_MS) {
+        this.#countFailure(`an instance ${how} soon after it was ready`);
+      }
+    }
+    // Why it did not even become ready is told by `ready`, which knows more.
+    if (slot.ready !== null) this.#onLine(slot.id, 'platform', `it ${how}${wasReady ? ', unasked' : ''}`);
+    this.#slots.delete(slot);
+    slot.agent.destroy();
+    this.#balance();
+  }
+
+  /** Those requests for which an instance was started get its reason. */
+  #startFailed(slot: Slot, reason: string): void {
+    if (slot.state !== 'starting') return;
+    slot.state = 'retired';
+    this.#countFailure(`an instance could not start: ${reason}`);
+    this.#onLine(slot.id, 'platform', `could not start: ${reason}`);
+    const refusal = new Refusal('INSTANCE_FAILED', this.#problem as string);
+    for (const waiter of this.#queue.slice(0, slot.recipe.concurrency)) waiter.refuse(refusal);
+    this.#end(slot);
+    this.#balance();
+  }
+
+  #end(slot: Slot): void {
+    void slot.run.stop(STOP_GRACE_MS);
+  }
+
+  #countFailure(problem: string): void {
+    this.#problem = problem;
+    this.#failures++;
+    // The first may have been an accident.
+    const waitMs =
+      this.#failures === 1 ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (this.#failures - 2));
+    this.#noBootBeforeMs = performance.now() + waitMs;
+  }
+
+  #forgetFailures(): void {
+    this.#failures = 0;
+    this.#noBootBeforeMs = 0;
+    this.#problem = null;
+  }
+
+  #refuseAll(retryAfterMs: number): void {
+    for (const waiter of this.#queue.slice()) {
+      waiter.refuse(new Refusal('INSTANCE_FAILED', this.#problem ?? 'instances cannot start', retryAfterMs));
+    }
+  }
+
+  /** Ends instances that have been idle for long enough, and sets the clock for the next one to be looked at. */
+  #endIdle(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    const nowMs = performance.now();
+    const {idleTimeoutMs} = this.#scaling;
+    const spare = this.#idle().slice(0, Math.max(0, this.#alive() - this.#keep()));
+    for (const slot of spare.filter((slot) => slot.idleSinceMs + idleTimeoutMs <= nowMs)) {
+      slot.state = 'retired';
+      this.#onLine(slot.id, 'platform', `ending: idle for ${idleTimeoutMs} ms`);
+      this.#end(slot);
+    }
+    const next = spare.find((slot) => slot.state === 'ready');
+    const wakeMs = [
+      ...(next ? [next.idleSinceMs + idleTimeoutMs] : []),
+      ...(this.#noBootBeforeMs > nowMs ? [this.#noBootBeforeMs] : []),
+    ];
+    this.#timer =
+      wakeMs.length === 0
+        ? null
+        : setTimeout(() => this.#balance(), Math.max(1, Math.min(...wakeMs) - nowMs));
+  }
+
+  /** Of the instances with a free place the one used last, so that the others can become idle. */
+  #free(): Slot | null {
+    let best: Slot | null = null;
+    for (const slot of this.#slots) {
+      if (slot.state !== 'ready' || slot.inFlight >= slot.recipe.concurrency) continue;
+      if (best === null || slot.inFlight > best.inFlight || slot.idleSinceMs > best.idleSinceMs) best = slot;
+    }
+    return best;
+  }
+
+  /** Idle instances, the longest idle first. */
+  #idle(): Slot[] {
+    return [...this.#slots]
+      .filter((slot) => slot.state === 'ready' && slot.inFlight === 0)
+      .sort((a, b) => a.idleSinceMs - b.idleSinceMs);
+  }
+
+  #keep(): number {
+    return Math.min(this.#scaling.warmMin, this.#scaling.maxInstances);
+  }
+
+  #alive(): number {
+    return this.#slots.size - this.#count('retired');
+  }
+
+  #count(state: Slot['state']): number {
+    let count = 0;
+    for (const slot of this.#slots) if (slot.state === state) count++;
+    return count;
+  }
+}

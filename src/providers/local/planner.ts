@@ -1,0 +1,249 @@
+import type {Fingerprint} from '../../core/digest.ts';
+import type {FunctionRef} from '../../core/driver.ts';
+import {ThawError} from '../../core/errors.ts';
+import type {FunctionSpec, Warmth} from '../../core/function.ts';
+import type {Json, JsonObject} from '../../core/json.ts';
+import {changesBetween, makePlan, type Arg, type Change, type Plan, type Step} from '../../core/plan.ts';
+import {ENGINE_FACTS} from './describe.ts';
+import type {Have} from './have.ts';
+import type {LocalOptions} from './options.ts';
+import type {FunctionState, Settings, VersionRef} from './protocol.ts';
+
+type Refused = {path: string; message: string};
+
+/**
+ * What brings the function to what is wanted, from what there is.
+ *
+ * @throws ThawError CONFIG_INVALID that names every setting local does not have
+ */
+export function planDeploy(fn: FunctionSpec, options: LocalOptions, have: Have): Plan {
+  refuse(fn.name, [...unsupported(fn), ...unsupportedWarmth(fn.warm, fn.scaling.maxInstances)]);
+  const settings: Settings = {
+    resources: fn.resources,
+    scaling: fn.scaling,
+    triggers: fn.triggers,
+    options,
+  };
+  const current = have.gateway?.thawVersion === have.thawVersion ? have.gateway : null;
+  const served = current?.function ?? null;
+  const steps: Step[] = [];
+  if (current === null) steps.push(startGateway(fn, have));
+  if (served === null) {
+    steps.push(createFunction(fn, settings, have));
+  } else {
+    const live = have.versions.find(({version}) => version === served.live.version);
+    if (served.live.image !== fn.image || live === undefined) {
+      steps.push(updateCode(fn, live === undefined ? null : served.live, have));
+    }
+    const changes = settingChanges(served, settings, fn.env);
+    if (changes.length > 0) steps.push(updateConfiguration(fn, settings, changes));
+  }
+  const warm = putWarm(fn, served?.warm ?? {min: 0, ready: 0}, served?.problem ?? null, fn.warm.min);
+  return makePlan('local', fn.name, warm ? [...steps, warm] : steps, {
+    ...ENGINE_FACTS,
+    auth: 'nobody is asked who they are: the port is open to this machine alone',
+  });
+}
+
+/** @throws ThawError NOT_DEPLOYED; CONFIG_INVALID for a schedule or more than there may be */
+export function planWarm(fn: FunctionRef, have: Have, wish: Warmth): Plan {
+  const served = deployed(fn, have);
+  refuse(fn.name, unsupportedWarmth(wish, served.settings.scaling.maxInstances));
+  const step = putWarm(fn, served.warm, served.problem, wish.min);
+  return makePlan('local', fn.name, step ? [step] : [], ENGINE_FACTS);
+}
+
+/**
+ * Ends every instance. The step is there even if there is none now: a plan may be applied again.
+ *
+ * @throws ThawError NOT_DEPLOYED
+ */
+export function planChill(fn: FunctionRef, have: Have): Plan {
+  const {instances, warm} = deployed(fn, have);
+  const changes = instances.length > 0 ? [{path: 'instances', from: instances.length, to: 0}] : [];
+  const why = 'the next request shall find no instance';
+  const step: Step = {id: 'chill', op: 'local:EndInstances', args: {function: fn.name}, changes, why};
+  const facts =
+    warm.min > 0
+      ? {warmMin: warm.min, note: `${warm.min} will be started anew at once: the next request is prewarmed`}
+      : {};
+  return makePlan('local', fn.name, [step], {...ENGINE_FACTS, ...facts});
+}
+
+/** @throws ThawError NOT_DEPLOYED; INPUT_INVALID if there is no such version */
+export function planRollback(fn: FunctionRef, have: Have, to: string | null): Plan {
+  const {live} = deployed(fn, have);
+  const earlier = have.versions.filter(({version}) => Number(version) < Number(live.version));
+  const target = to === null ? earlier.at(-1) : have.versions.find(({version}) => version === to);
+  if (target === undefined) {
+    const versions = have.versions.map(({version}) => version);
+    const wanted = to === null ? `version before ${live.version}` : `version ${to}`;
+    const message = `${fn.name} has no ${wanted} on this machine; it has ${versions.join(', ')}`;
+    throw new ThawError('INPUT_INVALID', message, {function: fn.name, versions, live: live.version});
+  }
+  if (target.version === live.version) return makePlan('local', fn.name, [], ENGINE_FACTS);
+  const changes = [
+    {path: 'version', from: live.version, to: target.version},
+    ...(target.image === live.image ? [] : [{path: 'image', from: live.image, to: target.image}]),
+  ];
+  const args = {function: fn.name, live: {version: target.version, image: target.image}};
+  const why = `version ${target.version} shall be live again`;
+  return makePlan(
+    'local',
+    fn.name,
+    [{id: 'live', op: 'local:SetLiveVersion', args, changes, why}],
+    ENGINE_FACTS,
+  );
+}
+
+/** Deletes the function, then its gateway and all that lies on disk; what a killed gateway left behind, too. */
+export function planTeardown(fn: FunctionRef, have: Have): Plan {
+  const steps: Step[] = [];
+  const served = have.gateway?.function ?? null;
+  const args = {function: fn.name};
+  if (served !== null) {
+    const changes = [{path: 'function', from: served.live.version, to: null}];
+    const why = 'its instances end and its port is given back';
+    steps.push({id: 'delete', op: 'local:DeleteFunction', args, changes, why});
+  }
+  if (have.gateway !== null || have.folder) {
+    const changes = [
+      ...(have.gateway ? [{path: 'gateway', from: have.gateway.thawVersion, to: null}] : []),
+      ...(have.folder ? [{path: 'folder', from: 'present', to: null}] : []),
+    ];
+    const why = have.gateway ? 'nothing is left for it to serve' : 'a gateway that was killed left it behind';
+    steps.push({id: 'gateway', op: 'local:StopGateway', args, changes, why});
+  }
+  return makePlan('local', fn.name, steps);
+}
+
+function startGateway(fn: FunctionSpec, {gateway, folder, thawVersion}: Have): Step {
+  const why =
+    gateway !== null
+      ? `the gateway that runs is of thaw ${gateway.thawVersion}`
+      : folder
+        ? 'the gateway has ended'
+        : 'nothing serves the function yet';
+  const changes = [{path: 'gateway', from: gateway?.thawVersion ?? null, to: thawVersion}];
+  return {id: 'gateway', op: 'local:StartGateway', args: {function: fn.name}, changes, why};
+}
+
+function createFunction(fn: FunctionSpec, settings: Settings, have: Have): Step {
+  const live = versionFor(fn, have);
+  const changes = [
+    {path: 'image', from: null, to: fn.image},
+    ...changesBetween('', {}, flat(settings)).filter(({to}) => to !== null),
+    ...changesBetween('env', {}, fn.env),
+  ];
+  const args = {function: fn.name, live, settings, env: values(fn.env)};
+  const why = 'the function is not there';
+  return {id: 'function', op: 'local:CreateFunction', args, changes, why};
+}
+
+function updateCode(fn: FunctionSpec, from: VersionRef | null, have: Have): Step {
+  const live = versionFor(fn, have);
+  const changes = [{path: 'image', from: from?.image ?? null, to: fn.image}];
+  const why = from === null ? 'the folder of the live version is gone' : 'the image is another one';
+  return {id: 'code', op: 'local:UpdateFunctionCode', args: {function: fn.name, live}, changes, why};
+}
+
+function updateConfiguration(fn: FunctionSpec, settings: Settings, changes: Change[]): Step {
+  const args = {function: fn.name, settings, env: values(fn.env)};
+  const why = `${changes.map(({path}) => path).join(', ')} changed`;
+  return {id: 'configuration', op: 'local:UpdateFunctionConfiguration', args, changes, why};
+}
+
+/** Also planned again when instances that shall be ready could not start. */
+function putWarm(
+  fn: FunctionRef,
+  have: FunctionState['warm'],
+  problem: string | null,
+  min: number,
+): Step | null {
+  const failed = problem !== null && have.ready < min;
+  if (have.min === min && !failed) return null;
+  const changes = [{path: 'warm.min', from: have.min === min ? have.ready : have.min, to: min}];
+  const why = failed ? problem : `${min} shall be kept ready`;
+  return {id: 'warm', op: 'local:PutWarm', args: {function: fn.name, min}, changes, why};
+}
+
+/** The newest version if it is of the image already, as after a deploy that was cut off; else the next one. */
+function versionFor(fn: FunctionSpec, {versions}: Have): VersionRef {
+  const newest = versions.at(-1);
+  if (newest?.image === fn.image) return {version: newest.version, image: fn.image};
+  return {version: String(Number(newest?.version ?? 0) + 1), image: fn.image};
+}
+
+function settingChanges(
+  have: FunctionState,
+  want: Settings,
+  env: {readonly [name: string]: Fingerprint},
+): Change[] {
+  return [...changesBetween('', flat(have.settings), flat(want)), ...changesBetween('env', have.env, env)];
+}
+
+/** Settings by the path that a reader knows them by. */
+function flat({resources, scaling, triggers, options}: Settings): JsonObject {
+  return {
+    ...under('resources', resources),
+    ...under('scaling', scaling),
+    triggers,
+    ...under('options', options),
+  };
+}
+
+const under = (path: string, values: JsonObject): {[path: string]: Json} =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [`${path}.${name}`, value]));
+
+const values = (env: FunctionSpec['env']): {[name: string]: Arg} =>
+  Object.fromEntries(Object.keys(env).map((name) => [name, {$secret: name}]));
+
+function deployed(fn: FunctionRef, {gateway}: Have): FunctionState {
+  if (gateway?.function) return gateway.function;
+  throw new ThawError('NOT_DEPLOYED', `${fn.name} is not deployed on this machine`, {
+    provider: 'local',
+    function: fn.name,
+  });
+}
+
+function unsupported(fn: FunctionSpec): Refused[] {
+  return [
+    ...Object.entries(fn.secrets).map(([name, source]) => ({
+      path: `secrets.${name}`,
+      message: `${source} cannot be resolved on this machine, only env can`,
+    })),
+    ...fn.triggers.flatMap((trigger, index) =>
+      trigger.kind === 'http'
+        ? []
+        : [
+            {
+              path: `triggers.${index}`,
+              message: `nothing on this machine gives off a trigger of kind ${trigger.kind}`,
+            },
+          ],
+    ),
+  ];
+}
+
+function unsupportedWarmth({min, schedule}: Warmth, maxInstances: number): Refused[] {
+  return [
+    ...(schedule.length > 0
+      ? [{path: 'warm.schedule', message: 'nothing on this machine keeps instances by a schedule'}]
+      : []),
+    ...(min > maxInstances
+      ? [
+          {
+            path: 'warm.min',
+            message: `${min} cannot be kept ready where ${maxInstances} is the most there may be`,
+          },
+        ]
+      : []),
+  ];
+}
+
+function refuse(name: string, refused: readonly Refused[]): void {
+  if (refused.length === 0) return;
+  const all = refused.map(({path, message}) => `${path}: ${message}`).join('; ');
+  const problems = refused.map(({path, message}) => ({path: path.split('.'), message}));
+  throw new ThawError('CONFIG_INVALID', `${name} cannot be deployed to local: ${all}`, {problems});
+}

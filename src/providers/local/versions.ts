@@ -1,0 +1,122 @@
+import {randomUUID} from 'node:crypto';
+import {copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises';
+import {dirname, join} from 'node:path';
+import type {Version} from '../../core/deployment.ts';
+import type {Digest} from '../../core/digest.ts';
+import type {OpContext} from '../../core/driver.ts';
+import {systemCode, ThawError, throwIfInterrupted} from '../../core/errors.ts';
+import {SERVER_FILE} from './engine-process.ts';
+import {versionDir, type FunctionPaths} from './paths.ts';
+import type {VersionRef} from './protocol.ts';
+
+/** A version whose folder is whole. */
+export type VersionOnDisk = Omit<Version, 'live'>;
+
+/** Written last: a folder without it is not whole. */
+const MARK = 'version.json';
+/** Versions that a rollback can go back to, the live one included. */
+const VERSIONS_KEPT = 5;
+
+/** Lists the versions that lie in a function's folder, the oldest first. */
+export async function listVersions(paths: FunctionPaths): Promise<VersionOnDisk[]> {
+  const names = await readdir(paths.versionsDir).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  });
+  const found = await Promise.all(
+    names.filter((name) => /^[1-9][0-9]*$/.test(name)).map((name) => readVersion(paths, name)),
+  );
+  return found.filter((version) => version !== null).sort((a, b) => Number(a.version) - Number(b.version));
+}
+
+/**
+ * Lays out an image's model, handler and configuration in a folder of their own, beside thaw's server and this
+ * machine's ONNX Runtime, as the process engine runs them. Does nothing if that version is there already.
+ *
+ * @returns whether the version is new
+ * @throws ThawError IMAGE_MISSING, and what unpacking and fetching throw
+ */
+export async function writeVersion(
+  context: OpContext,
+  paths: FunctionPaths,
+  {version, image}: VersionRef,
+): Promise<boolean> {
+  const dir = versionDir(paths, version);
+  if ((await readVersion(paths, version))?.image === image) return false;
+  if (context.image === null || context.image.image.digest !== image) {
+    throw new ThawError('IMAGE_MISSING', `the image ${image} is not at hand`, {image});
+  }
+  await removeUnfinished(paths);
+  const unfinished = `${dir}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`;
+  try {
+    await mkdir(unfinished, {recursive: true});
+    await context.ports.unpackImage(context.image, ['model', 'handler', 'config'], unfinished);
+    await addRuntime(context, join(unfinished, dirname(SERVER_FILE)));
+    throwIfInterrupted(context.signal);
+    const at = new Date(context.ports.clock.now()).toISOString();
+    await writeFile(join(unfinished, MARK), JSON.stringify({version, image, at}));
+    await rm(dir, {recursive: true, force: true});
+    await rename(unfinished, dir);
+  } catch (error) {
+    await rm(unfinished, {recursive: true, force: true});
+    throw error;
+  }
+  return true;
+}
+
+/** Removes the oldest versions beyond those that are kept; never the live one. */
+export async function pruneVersions(paths: FunctionPaths, live: string): Promise<void> {
+  const others = (await listVersions(paths)).filter(({version}) => version !== live);
+  for (const {version} of others.slice(0, Math.max(0, others.length - (VERSIONS_KEPT - 1)))) {
+    await rm(versionDir(paths, version), {recursive: true, force: true});
+  }
+}
+
+async function readVersion(paths: FunctionPaths, name: string): Promise<VersionOnDisk | null> {
+  try {
+    const mark = JSON.parse(await readFile(join(versionDir(paths, name), MARK), 'utf8')) as {
+      image: Digest;
+      at: string;
+    };
+    return {version: name, image: mark.image, at: mark.at};
+  } catch {
+    return null;
+  }
+}
+
+async function addRuntime(context: OpContext, runtimeDir: string): Promise<void> {
+  await mkdir(runtimeDir, {recursive: true});
+  const builtDir = join(context.packageDir, 'dist', 'runtime');
+  for (const file of ['server.cjs', 'worker.cjs']) {
+    await copyFile(join(builtDir, file), join(runtimeDir, file)).catch((error: unknown) => {
+      if (file === 'server.cjs' || systemCode(error) !== 'ENOENT') throw error;
+    });
+  }
+  const onnxRuntime = await context.ports.hostOnnxRuntime(context.progress, context.signal);
+  const target = join(runtimeDir, 'onnxruntime');
+  try {
+    await symlink(onnxRuntime.dir, target, process.platform === 'win32' ? 'junction' : 'dir');
+  } catch {
+    await cp(onnxRuntime.dir, target, {recursive: true});
+  }
+}
+
+/** Folders of a thaw that was killed while it wrote them. */
+async function removeUnfinished(paths: FunctionPaths): Promise<void> {
+  const names = await readdir(paths.versionsDir).catch(() => []);
+  for (const name of names) {
+    const pid = /^[0-9]+\.([0-9]+)\.[0-9a-f]+\.tmp$/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) {
+      await rm(join(paths.versionsDir, name), {recursive: true, force: true});
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH';
+  }
+}
