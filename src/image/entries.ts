@@ -1,0 +1,98 @@
+import {createHash} from 'node:crypto';
+import {createReadStream} from 'node:fs';
+import {stat} from 'node:fs/promises';
+import {digestOf, type Digest} from '../core/digest.ts';
+import {systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
+
+/** Where a file's content comes from: memory, or a file of this machine. */
+export type Source = {readonly bytes: Uint8Array} | {readonly file: string};
+
+/** One member of a layer. Paths are relative to the image's root, with forward slashes. */
+export type Entry =
+  | {readonly kind: 'file'; readonly path: string; readonly mode: number; readonly source: Source}
+  | {readonly kind: 'directory'; readonly path: string; readonly mode: number}
+  | {readonly kind: 'symlink'; readonly path: string; readonly target: string};
+
+/** A file whose size and content are known, so that a layer can be named before it is written. */
+export type MeasuredEntry =
+  | (Extract<Entry, {kind: 'file'}> & {readonly bytes: number; readonly digest: Digest})
+  | Exclude<Entry, {kind: 'file'}>;
+
+/** A file that everybody may read, and run if it is a program. */
+export function fileEntry(path: string, source: Source, options: {executable?: boolean} = {}): Entry {
+  return {kind: 'file', path, mode: options.executable === true ? 0o755 : 0o644, source};
+}
+
+/** A folder; needed only where its mode is not the usual 0755. */
+export function directoryEntry(path: string, mode = 0o755): Entry {
+  return {kind: 'directory', path, mode};
+}
+
+/**
+ * Puts entries in the order of their paths, with every parent folder before what lies in it.
+ *
+ * @throws TypeError for a path that no archive should carry, or two entries of one path: a planner's bug.
+ */
+export function planEntries(entries: readonly Entry[]): readonly Entry[] {
+  const byPath = new Map<string, Entry>();
+  for (const entry of entries) {
+    const parts = entry.path.split('/');
+    if (parts.some((part) => part === '' || part === '.' || part === '..') || /[\\\0]/.test(entry.path)) {
+      throw new TypeError(`not a path inside an image: ${entry.path}`);
+    }
+    if (byPath.has(entry.path)) throw new TypeError(`two entries of one layer are called ${entry.path}`);
+    byPath.set(entry.path, entry);
+  }
+  for (const {path} of entries) {
+    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+      const parent = path.slice(0, slash);
+      const present = byPath.get(parent);
+      if (present === undefined) byPath.set(parent, directoryEntry(parent));
+      else if (present.kind !== 'directory')
+        throw new TypeError(`${path} lies in ${parent}, which is no folder`);
+    }
+  }
+  return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * Reads every file once for its size and digest.
+ *
+ * @throws ThawError INPUT_INVALID if a file cannot be read, INTERRUPTED
+ */
+export async function measureEntries(
+  entries: readonly Entry[],
+  signal: AbortSignal,
+): Promise<readonly MeasuredEntry[]> {
+  const measured: MeasuredEntry[] = [];
+  for (const entry of entries) {
+    throwIfInterrupted(signal);
+    if (entry.kind !== 'file') measured.push(entry);
+    else if ('bytes' in entry.source) {
+      measured.push({...entry, bytes: entry.source.bytes.length, digest: digestOf(entry.source.bytes)});
+    } else measured.push({...entry, ...(await measureFile(entry.source.file, signal))});
+  }
+  return measured;
+}
+
+async function measureFile(file: string, signal: AbortSignal): Promise<{bytes: number; digest: Digest}> {
+  try {
+    if (!(await stat(file)).isFile()) throw new ThawError('INPUT_INVALID', `${file} is not a file`, {file});
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const chunk of createReadStream(file, {highWaterMark: 1 << 20, signal})) {
+      hash.update(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+    }
+    return {bytes, digest: `sha256:${hash.digest('hex')}`};
+  } catch (error) {
+    throwIfInterrupted(signal);
+    throw error instanceof ThawError ? error : unreadable(file, error);
+  }
+}
+
+/** A file that was to go into the image and cannot be read. */
+export function unreadable(file: string, cause: unknown): ThawError {
+  const code = systemCode(cause) ?? 'unknown';
+  return new ThawError('INPUT_INVALID', `${file} cannot be read (${code})`, {file, code}, {cause});
+}
