@@ -15,7 +15,7 @@ it.runIf(hasStrace)('measuring a model dials no address and opens no file to wri
   const trace = join(home, '..', `${home.split('/').pop()}.trace`);
   const {dir} = await hostOrt();
   // Unasked, the first address is dialled about four seconds after the model was loaded: stay longer than that.
-  const warmCalls = 500_000;
+  const warmCalls = 1_500_000;
   const request = JSON.stringify({model: fixture('linear.onnx'), onnxruntime: dir, warmCalls});
   const calls = 'trace=socket,connect,sendto,sendmsg,open,openat,creat,mkdir,rename,unlink';
   const args = ['-f', '-o', trace, '-e', calls, process.execPath, join(RUNTIME_DIR, 'probe.cjs')];
