@@ -5,7 +5,7 @@ import type {Problem} from '../config/document.ts';
 import type {Driver, Site} from '../core/driver.ts';
 import {ThawError} from '../core/errors.ts';
 import type {Json} from '../core/json.ts';
-import {PROVIDERS} from '../providers/index.ts';
+import {loadDriver, PROVIDER_NAMES} from '../providers/index.ts';
 
 /** A provider as a project uses it. */
 export interface ProjectProvider {
@@ -49,21 +49,12 @@ export function thawDir(config: Config): string {
 }
 
 const providerReader: ProviderReader = {
-  names: Object.keys(PROVIDERS),
+  names: PROVIDER_NAMES,
   async read(name, options) {
     const driver = await loadDriver(name);
     return {problems: optionProblems(driver, options), limits: driver.limits};
   },
 };
-
-async function loadDriver(name: string): Promise<Driver> {
-  const load = PROVIDERS[name];
-  if (!load)
-    throw new ThawError('PROVIDER_UNKNOWN', `there is no provider "${name}"`, {
-      known: Object.keys(PROVIDERS),
-    });
-  return load();
-}
 
 /** A driver throws all that is wrong with its section at once; here it becomes a list. */
 function optionProblems(driver: Driver, options: Json): readonly Problem[] {

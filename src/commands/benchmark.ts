@@ -3,7 +3,6 @@ import * as Flags from '@oclif/core/flags';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Benchmark extends ProjectCommand<typeof Benchmark> {
-  static group = 'Measure';
   static override summary = 'Measure what a cold and a warm request really take.';
   static override description =
     'Whether a request was cold is decided by what the instance says of itself in its answer, not by what was ' +

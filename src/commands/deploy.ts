@@ -3,7 +3,6 @@ import * as Flags from '@oclif/core/flags';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Deploy extends ProjectCommand<typeof Deploy> {
-  static group = 'Run';
   static override summary = 'Make the packaged function run, on this machine or at a cloud.';
   static override description =
     'Looks at what is there, shows what would change, asks, and changes just that. A deploy that was cut off ' +

@@ -3,7 +3,6 @@ import * as Flags from '@oclif/core/flags';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Destroy extends ProjectCommand<typeof Destroy> {
-  static group = 'Look after';
   static override summary = 'Delete a deployment: all that thaw made for it, and nothing else.';
   static override examples = ['<%= config.bin %> <%= command.id %> local --yes'];
   static override strict = false;

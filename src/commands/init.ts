@@ -4,7 +4,6 @@ import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
 
 export default class Init extends BaseCommand<typeof Init> {
-  static group = 'Start';
   static override summary = 'Write a working project, from a template or around your own model.';
   static override description =
     'Asks what it needs to know on a terminal; without one, flags answer. A file that exists is never overwritten ' +

@@ -3,7 +3,6 @@ import * as Flags from '@oclif/core/flags';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Invoke extends ProjectCommand<typeof Invoke> {
-  static group = 'Run';
   static override summary = 'Send one request and print the answer.';
   static override description =
     'The answer goes to standard output as it came. How the instance started, and where the time went, goes to ' +

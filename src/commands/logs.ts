@@ -3,7 +3,6 @@ import * as Flags from '@oclif/core/flags';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Logs extends ProjectCommand<typeof Logs> {
-  static group = 'Run';
   static override summary = 'Show what the instances wrote.';
   static override description = 'With --json and --follow, each line is a JSON document of its own.';
   static override examples = ['<%= config.bin %> <%= command.id %> local --since 10m --follow'];

@@ -3,7 +3,6 @@ import * as Flags from '@oclif/core/flags';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Plan extends ProjectCommand<typeof Plan> {
-  static group = 'Run';
   static override summary = 'Show what a deploy would change, and change nothing.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',

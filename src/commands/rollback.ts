@@ -3,7 +3,6 @@ import * as Flags from '@oclif/core/flags';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Rollback extends ProjectCommand<typeof Rollback> {
-  static group = 'Look after';
   static override summary = 'Make an earlier version live again.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> local',

@@ -2,7 +2,6 @@ import * as Args from '@oclif/core/args';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Status extends ProjectCommand<typeof Status> {
-  static group = 'Run';
   static override summary = 'Say what runs where.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',

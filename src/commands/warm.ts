@@ -3,7 +3,6 @@ import * as Flags from '@oclif/core/flags';
 import {ProjectCommand} from '../cli/project-command.ts';
 
 export default class Warm extends ProjectCommand<typeof Warm> {
-  static group = 'Run';
   static override summary = 'Keep instances ready, so that no request waits for one to start.';
   static override description =
     'What is applied is then written into thaw.yaml, so that the next deploy keeps it.';

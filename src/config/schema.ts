@@ -1,4 +1,4 @@
-import {z} from 'zod';
+import * as z from 'zod';
 import type {Trigger} from '../core/function.ts';
 import {FUNCTION_NAME_RULE, isFunctionName} from '../core/names.ts';
 import {DURATION_EXAMPLE, MEMORY_EXAMPLE, parseDuration, parseMemory} from '../core/units.ts';
