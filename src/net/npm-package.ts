@@ -204,7 +204,7 @@ async function unpackVerified(
   intoDir: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const {extract} = await import('tar-stream');
+  const {default: tar} = await import('tar-stream');
   const refuse = (why: string): ThawError =>
     new ThawError('FETCH_FAILED', `${pin.name}@${pin.version} ${why}`, {
       package: pin.name,
@@ -218,7 +218,7 @@ async function unpackVerified(
       done(null, chunk);
     },
   });
-  const entries = extract();
+  const entries = tar.extract();
   let kept = 0;
   const unpacking = (async () => {
     for await (const entry of entries) {

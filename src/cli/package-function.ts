@@ -1,0 +1,119 @@
+import {readFile} from 'node:fs/promises';
+import {dirname, join, relative, resolve, sep} from 'node:path';
+import type {Config} from '../config/config.ts';
+import {digestOf} from '../core/digest.ts';
+import type {Image} from '../core/image.ts';
+import type {Verdict} from '../core/model.ts';
+import {buildImage, parseSourceDateEpoch} from '../image/build.ts';
+import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
+import {readCalibration} from '../model/calibration.ts';
+import {serveManifest} from '../model/judge.ts';
+import {openModel, type OpenModel} from '../model/read.ts';
+import {onnxRuntimeFor} from '../onnxruntime/index.ts';
+import type {Workshop} from './compose.ts';
+import {judgeModel} from './judge-model.ts';
+import {imageDir, imageRecipe, PLATFORM} from './packaged-image.ts';
+import {withTask} from './progress.ts';
+import type {Project} from './project.ts';
+import {renderImage, renderVerdict} from './render-package.ts';
+import type {Terminal} from './terminal.ts';
+import {formatBytes} from '../core/units.ts';
+
+export interface PackageRequest {
+  readonly project: Project;
+  readonly workshop: Workshop;
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+}
+
+/** What a project was packaged as. */
+export interface Packaged {
+  readonly image: Image;
+  readonly layoutDir: string;
+  readonly verdict: Verdict;
+}
+
+/** Judges the project's model and builds its image. What can be wrong is found before anything is fetched. */
+export async function packageFunction(request: PackageRequest): Promise<Packaged> {
+  const {project, workshop, terminal, signal} = request;
+  const {config} = project;
+  const source = await openModel(config.model.path, signal);
+  const {calibration: rowsFile} = config.model;
+  const calibration = rowsFile === null ? null : await readCalibration(rowsFile, source.model.inputs);
+  const handlerFile = config.handler && relative(config.dir, config.handler);
+  const handler = handlerFile === null ? null : await bundleHandler(config.dir, handlerFile, signal);
+
+  const onnxruntime = await withTask(
+    terminal,
+    'ONNX Runtime to measure with',
+    (task) => workshop.hostOnnxRuntime(task.bytes),
+    ({version}) => `ONNX Runtime ${version} to measure with`,
+  );
+  const {verdict, chosen} = await withTask(
+    terminal,
+    'measuring the model',
+    (task) => {
+      const onProgress = (done: number, total: number): void => task.update(`process ${done} of ${total}`);
+      const packageDir = workshop.installation.root;
+      return judgeModel({config, source, calibration, onnxruntime, packageDir, signal, onProgress});
+    },
+    ({verdict, remembered}) =>
+      remembered ? `model as measured before: ${verdict.why}` : `model: ${verdict.why}`,
+  );
+  terminal.note(renderVerdict(verdict, terminal.paint));
+
+  const imageRuntime = await withTask(
+    terminal,
+    `ONNX Runtime for ${PLATFORM}`,
+    (task) => onnxRuntimeFor(PLATFORM, workshop.fetchPackage, task.bytes, signal),
+    ({version}) => `ONNX Runtime ${version} for ${PLATFORM}`,
+  );
+  const {image, layoutDir} = await withTask(
+    terminal,
+    'building the image',
+    async (task) =>
+      buildImage({
+        name: config.name,
+        platform: PLATFORM,
+        model: chosen.files,
+        serve: serveManifest(config.name, source.model, chosen, onnxruntime.version),
+        handler: handler?.code ?? null,
+        sources: await digestSources(config, source, handler),
+        recipe: imageRecipe(config, workshop.installation.version),
+        fetchPackage: workshop.fetchPackage,
+        onnxruntimeDir: imageRuntime.dir,
+        packageDir: workshop.installation.root,
+        cacheDir: join(workshop.installation.cacheDir, 'layers'),
+        layoutDir: imageDir(config),
+        epochSeconds: parseSourceDateEpoch(process.env['SOURCE_DATE_EPOCH']),
+        progress: (stage, done, total) =>
+          task.update(`${stage} ${formatBytes(done)}${total === null ? '' : ` of ${formatBytes(total)}`}`),
+        signal,
+      }),
+    ({image}) => `image for ${image.platform}`,
+  );
+  terminal.note(renderImage(image, terminal.paint));
+  terminal.result(image.digest);
+  return {image, layoutDir, verdict};
+}
+
+/** The project's files that an image is made from, with what they hold now. */
+async function digestSources(
+  {dir, model}: Config,
+  source: OpenModel,
+  handler: HandlerBundle | null,
+): Promise<Image['sources']> {
+  const external = source.model.externalData.map((path) => resolve(dirname(model.path), path));
+  const scripts = (handler?.inputs ?? []).map((path) => resolve(dir, path));
+  const files = [
+    model.path,
+    ...external,
+    ...(model.calibration === null ? [] : [model.calibration]),
+    ...scripts,
+  ];
+  const digests = files.map(async (file) => ({
+    path: relative(dir, file).split(sep).join('/'),
+    digest: digestOf(await readFile(file)),
+  }));
+  return Promise.all(digests);
+}
