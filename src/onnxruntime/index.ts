@@ -99,7 +99,7 @@ export function targetOf(host: HostKind): OnnxRuntimeTarget {
 }
 
 /** What this machine is, in the terms that matter here. */
-export function inspectHost(): HostKind {
+function inspectHost(): HostKind {
   return {platform: process.platform, arch: process.arch, glibc: inspectGlibc()};
 }
 

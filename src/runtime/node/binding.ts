@@ -16,7 +16,7 @@ export interface ValueMetadata {
 }
 
 /** One loaded model. All its calls block the thread. */
-export interface NativeSession {
+interface NativeSession {
   loadModel(file: string, options: object): void;
   readonly inputMetadata: readonly ValueMetadata[];
   readonly outputMetadata: readonly ValueMetadata[];

@@ -52,7 +52,7 @@ function replaceSandboxMark(id: string): string | null {
  * How long this process has lived. A machine that was frozen stops the monotonic clock, and a wall clock may be set
  * back: the larger of the two is the age.
  */
-export function bootAgeMs(): number {
+function bootAgeMs(): number {
   return Math.max(sinceBirthMs(), Date.now() - performance.timeOrigin);
 }
 

@@ -9,12 +9,9 @@ import {
   type TensorInfo,
 } from './tensor-types.ts';
 
-/** What a caller may give for one input: data and shape, or data whose shape is inferred. */
-export type Feed =
-  {readonly data: unknown; readonly shape: readonly number[]} | ArrayBufferView | readonly unknown[];
-
 /**
- * Turns what a caller gave into the model's input tensors. Every input must be given and nothing else; shapes and
+ * Turns what a caller gave into the model's input tensors: for each input `{data, shape}`, or an array, nested or
+ * typed, whose shape is inferred. Every input must be given and nothing else; shapes and
  * types are checked against the model.
  *
  * @throws RequestFailure 422 that names the tensor

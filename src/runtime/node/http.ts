@@ -87,7 +87,7 @@ async function serve(
 ): Promise<void> {
   const route = routeOf(request.method ?? '', request.url ?? '', service.name);
   if (route.kind === 'live' || route.kind === 'ready') {
-    const up = route.kind === 'live' || (service.engine !== null && !state.draining());
+    const up = route.kind === 'live' || (service.isReady && !state.draining());
     send(response, state, up ? 200 : 503, JSON.stringify({status: up ? 'ok' : 'not ready'}), {});
     return;
   }
@@ -101,15 +101,13 @@ async function serve(
     return;
   }
   if (route.kind === 'metadata') {
-    const {inputs, outputs} = service.engine ?? {inputs: [], outputs: []};
+    const {inputs, outputs} = await service.engine;
     reply(200, JSON.stringify(modelMetadata(service.name, inputs, outputs)), null);
     return;
   }
 
   const limit = options.requestBytesMax;
   if (Number(request.headers['content-length'] ?? 0) > limit) {
-    // A client that was never told to go on may send its next request or this one's body: nobody knows.
-    if (state.awaitsContinue) response.shouldKeepAlive = false;
     reply(413, failureBody(tooLarge(limit)), null);
     return;
   }
@@ -120,7 +118,8 @@ async function serve(
     reply(413, failureBody(tooLarge(limit)), null);
     return;
   }
-  const answer = await service.answer({
+  const engine = await service.engine;
+  const answer = await engine.answer({
     kind: route.kind,
     body,
     requestId: headerOf(request, 'x-request-id') ?? service.requestId(arrival),

@@ -18,7 +18,7 @@ export function jsonElements(tensor: Tensor): JsonElement[] {
 }
 
 /** A 64-bit integer as a number, or as a string where a number would round it. */
-export function jsonInteger(value: bigint): number | string {
+function jsonInteger(value: bigint): number | string {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : String(value);
 }

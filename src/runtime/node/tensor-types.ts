@@ -40,7 +40,7 @@ export interface ElementType {
   readonly max?: number | bigint;
 }
 
-export const ELEMENTS = {
+const ELEMENTS = {
   BOOL: {ort: 'bool', onnx: 9, make: (n: number) => new Uint8Array(n), kind: 'boolean'},
   UINT8: {ort: 'uint8', onnx: 2, make: (n: number) => new Uint8Array(n), kind: 'integer', min: 0, max: 255},
   UINT16: {
