@@ -1,8 +1,8 @@
 import {createReadStream} from 'node:fs';
-import {createHash} from 'node:crypto';
 import {stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {Digest} from '../core/digest.ts';
+import {meter} from './meter.ts';
 
 /** A blob by its content, as manifests list it. */
 export interface Descriptor {
@@ -29,13 +29,10 @@ export function isDigest(text: unknown): text is Digest {
 
 /** The digest and size that a file really has. */
 export async function inspectBlob(file: string): Promise<{readonly digest: Digest; readonly size: number}> {
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const chunk of createReadStream(file, {highWaterMark: 1 << 20})) {
-    hash.update(chunk as Buffer);
-    size += (chunk as Buffer).length;
-  }
-  return {digest: `sha256:${hash.digest('hex')}`, size};
+  const through = meter();
+  for await (const _ of through.through(createReadStream(file, {highWaterMark: 1 << 20})));
+  const {digest, bytes} = through.read();
+  return {digest, size: bytes};
 }
 
 /** A file's size, or null if there is no such file. */

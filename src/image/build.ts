@@ -45,7 +45,7 @@ export interface BuildInput {
 export type BuildStage = 'node' | LayerRole;
 
 /** Bytes done of how many, in one stage; total is null while it is not known. */
-export type BuildProgress = (stage: BuildStage, doneBytes: number, totalBytes: number | null) => void;
+type BuildProgress = (stage: BuildStage, doneBytes: number, totalBytes: number | null) => void;
 
 /** An image before any of it is written. */
 export interface ImagePlan {

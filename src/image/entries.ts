@@ -1,8 +1,8 @@
-import {createHash} from 'node:crypto';
 import {createReadStream} from 'node:fs';
-import {stat} from 'node:fs/promises';
+import {readFile, stat} from 'node:fs/promises';
 import {digestOf, type Digest} from '../core/digest.ts';
 import {systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
+import {meter} from './meter.ts';
 
 /** Where a file's content comes from: memory, or a file of this machine. */
 export type Source = {readonly bytes: Uint8Array} | {readonly file: string};
@@ -55,6 +55,9 @@ export function planEntries(entries: readonly Entry[]): readonly Entry[] {
   return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** Files up to this size are kept in memory when they are measured: nobody can change them any more. */
+const KEPT_BYTES = 1 << 20;
+
 /**
  * Reads every file once for its size and digest.
  *
@@ -75,16 +78,20 @@ export async function measureEntries(
   return measured;
 }
 
-async function measureFile(file: string, signal: AbortSignal): Promise<{bytes: number; digest: Digest}> {
+async function measureFile(
+  file: string,
+  signal: AbortSignal,
+): Promise<{bytes: number; digest: Digest; source: Source}> {
   try {
-    if (!(await stat(file)).isFile()) throw new ThawError('INPUT_INVALID', `${file} is not a file`, {file});
-    const hash = createHash('sha256');
-    let bytes = 0;
-    for await (const chunk of createReadStream(file, {highWaterMark: 1 << 20, signal})) {
-      hash.update(chunk as Buffer);
-      bytes += (chunk as Buffer).length;
+    const found = await stat(file);
+    if (!found.isFile()) throw new ThawError('INPUT_INVALID', `${file} is not a file`, {file});
+    if (found.size <= KEPT_BYTES) {
+      const content = await readFile(file);
+      return {bytes: content.length, digest: digestOf(content), source: {bytes: content}};
     }
-    return {bytes, digest: `sha256:${hash.digest('hex')}`};
+    const through = meter();
+    for await (const _ of through.through(createReadStream(file, {highWaterMark: 1 << 20, signal})));
+    return {...through.read(), source: {file}};
   } catch (error) {
     throwIfInterrupted(signal);
     throw error instanceof ThawError ? error : unreadable(file, error);

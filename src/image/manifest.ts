@@ -3,8 +3,8 @@ import type {Layer, Platform} from '../core/image.ts';
 import {canonicalJson} from '../core/json.ts';
 import type {Descriptor} from './blobs.ts';
 
-export const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
-export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
+const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
+const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 
 /** How an image's process is started, and what it is. */
 export interface ImageConfig {

@@ -75,7 +75,7 @@ export function nativeAddonError(handler: string, found: NativeAddon): ThawError
 }
 
 /** The name of the package that a file belongs to; null if it lies in no `node_modules`. */
-export function packageOf(path: string): string | null {
+function packageOf(path: string): string | null {
   return PACKAGE.exec(path.replaceAll('\\', '/'))?.[2] ?? null;
 }
 

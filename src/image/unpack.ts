@@ -41,11 +41,15 @@ async function unpackLayer({layoutDir}: ImageOnDisk, layer: Layer, rootDir: stri
   const tar = extract();
   // Not iterated: tar-stream's iterator waits for ever on an archive that broke off between two members.
   let writing = Promise.resolve();
+  let refusal: unknown;
   tar.on('entry', (header, member, next) => {
     // If the archive breaks off before anyone reads the member, this is what keeps its error from being uncaught.
     member.on('error', () => undefined);
     writing = writeMember(rootDir, header, member as unknown as Content);
-    void settle(writing, next);
+    void settle(writing, (error) => {
+      refusal ??= error;
+      next(error);
+    });
   });
   try {
     await pipeline(
@@ -55,6 +59,9 @@ async function unpackLayer({layoutDir}: ImageOnDisk, layer: Layer, rootDir: stri
       content.through,
       tar as unknown as Writable,
     );
+  } catch (error) {
+    // A member that cannot be written ends the archive, which then only says that it was ended.
+    throw error instanceof ThawError ? error : (refusal ?? error);
   } finally {
     // A broken archive ends the member being written too; nobody may write into a folder that is being removed.
     await writing.catch(() => undefined);
@@ -65,7 +72,7 @@ async function unpackLayer({layoutDir}: ImageOnDisk, layer: Layer, rootDir: stri
     throw invalidLayer(layoutDir, layer, 'unpacks to other content');
 }
 
-async function settle(work: Promise<void>, done: (error?: Error | null) => void): Promise<void> {
+async function settle(work: Promise<void>, done: (error: Error | null) => void): Promise<void> {
   const error = await work.then(
     () => null,
     (reason: unknown) => reason as Error,
@@ -116,11 +123,19 @@ async function writeAt(rootDir: string, path: string, header: Header, content: C
 
 async function writeContent(path: string, content: Content): Promise<void> {
   const file = await open(path, 'wx');
+  let failure: unknown = null;
   try {
-    for await (const chunk of content) await file.writeFile(chunk);
+    for await (const chunk of content) {
+      // Even then read to its end: a member that is left off ends the archive, with an error that says nothing.
+      if (failure !== null) continue;
+      await file.writeFile(chunk).catch((error: unknown) => {
+        failure = error;
+      });
+    }
   } finally {
     await file.close();
   }
+  if (failure !== null) throw failure as Error;
 }
 
 /** The parts of a member's path. Empty for the root itself. */

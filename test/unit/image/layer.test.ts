@@ -117,12 +117,21 @@ describe('a layer', () => {
     expect(error).toMatchObject({code: 'INPUT_INVALID', facts: {file}});
   });
 
-  test('is refused if a file changes between being named and being archived', async () => {
+  test('holds a small file as it was when the layer was named', async () => {
+    const file = join(await scratch(), 'small');
+    await writeFile(file, 'before');
+    const measured = await measureEntries([fileEntry('m', {file})], never);
+    await writeFile(file, 'and after');
+    expect((await collect(archive(measured, 0))).includes('before')).toBe(true);
+  });
+
+  test('is refused if a large file changes between being named and being archived', async () => {
     const folder = await scratch();
-    await writeTree(folder, {grown: 'before', altered: 'before', shrunk: 'before'});
+    const before = 'before'.repeat(300_000);
+    await writeTree(folder, {grown: before, altered: before, shrunk: before});
     for (const [name, content] of [
-      ['grown', 'before and after'],
-      ['altered', 'AFTER!'],
+      ['grown', `${before} and after`],
+      ['altered', `AFTER!${before.slice(6)}`],
       ['shrunk', 'b'],
     ] as const) {
       const measured = await measureEntries([fileEntry('m', {file: join(folder, name)})], never);
