@@ -13,7 +13,9 @@ export default class Benchmark extends ProjectCommand<typeof Benchmark> {
     '<%= config.bin %> <%= command.id %> local --cold 60 --warm 300 --export json=report.json --export md=report.md',
   ];
   static override strict = false;
-  static override args = {provider: Args.string({description: 'One or more providers of thaw.yaml.'})};
+  static override args = {
+    provider: Args.string({ignoreStdin: true, description: 'One or more providers of thaw.yaml.'}),
+  };
   static override flags = {
     cold: Flags.integer({summary: 'Cold requests.', default: 10, min: 0}),
     warm: Flags.integer({summary: 'Warm requests.', default: 200, min: 0}),

@@ -9,7 +9,9 @@ export default class Deploy extends ProjectCommand<typeof Deploy> {
     'anywhere is finished by the next one.';
   static override examples = ['<%= config.bin %> <%= command.id %> local --yes'];
   static override strict = false;
-  static override args = {provider: Args.string({description: 'One or more providers of thaw.yaml.'})};
+  static override args = {
+    provider: Args.string({ignoreStdin: true, description: 'One or more providers of thaw.yaml.'}),
+  };
   static override flags = {
     all: Flags.boolean({summary: 'Every provider of thaw.yaml.'}),
     'dry-run': Flags.boolean({summary: 'Show the plan and change nothing.'}),

@@ -6,7 +6,9 @@ export default class Destroy extends ProjectCommand<typeof Destroy> {
   static override summary = 'Delete a deployment: all that thaw made for it, and nothing else.';
   static override examples = ['<%= config.bin %> <%= command.id %> local --yes'];
   static override strict = false;
-  static override args = {provider: Args.string({description: 'One or more providers of thaw.yaml.'})};
+  static override args = {
+    provider: Args.string({ignoreStdin: true, description: 'One or more providers of thaw.yaml.'}),
+  };
   static override flags = {
     all: Flags.boolean({summary: 'Every provider of thaw.yaml.'}),
     yes: Flags.boolean({char: 'y', summary: 'Do not ask.'}),

@@ -13,7 +13,9 @@ export default class Init extends BaseCommand<typeof Init> {
     '<%= config.bin %> <%= command.id %> my-function --model path/to/model.onnx',
     '<%= config.bin %> <%= command.id %> --list',
   ];
-  static override args = {dir: Args.string({description: 'The folder to write into.', default: '.'})};
+  static override args = {
+    dir: Args.string({ignoreStdin: true, description: 'The folder to write into.', default: '.'}),
+  };
   static override flags = {
     template: Flags.string({summary: 'The template to start from.', helpValue: 'NAME', exclusive: ['model']}),
     model: Flags.string({summary: 'Your own ONNX file to wrap.', helpValue: 'FILE'}),

@@ -12,7 +12,9 @@ export default class Invoke extends ProjectCommand<typeof Invoke> {
     '<%= config.bin %> <%= command.id %> local --data @samples/request.json',
     'cat request.json | <%= config.bin %> <%= command.id %> --data @-',
   ];
-  static override args = {provider: Args.string({description: 'A provider of thaw.yaml.'})};
+  static override args = {
+    provider: Args.string({ignoreStdin: true, description: 'A provider of thaw.yaml.'}),
+  };
   static override flags = {
     data: Flags.string({
       summary: 'The request: JSON, @file, or @- for standard input; by default samples/request.json.',

@@ -6,7 +6,9 @@ export default class Logs extends ProjectCommand<typeof Logs> {
   static override summary = 'Show what the instances wrote.';
   static override description = 'With --json and --follow, each line is a JSON document of its own.';
   static override examples = ['<%= config.bin %> <%= command.id %> local --since 10m --follow'];
-  static override args = {provider: Args.string({description: 'A provider of thaw.yaml.'})};
+  static override args = {
+    provider: Args.string({ignoreStdin: true, description: 'A provider of thaw.yaml.'}),
+  };
   static override flags = {
     follow: Flags.boolean({char: 'f', summary: 'Go on with new lines until Ctrl-C.'}),
     since: Flags.string({

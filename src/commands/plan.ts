@@ -9,7 +9,9 @@ export default class Plan extends ProjectCommand<typeof Plan> {
     '<%= config.bin %> <%= command.id %> local --detailed-exitcode',
   ];
   static override strict = false;
-  static override args = {provider: Args.string({description: 'One or more providers of thaw.yaml.'})};
+  static override args = {
+    provider: Args.string({ignoreStdin: true, description: 'One or more providers of thaw.yaml.'}),
+  };
   static override flags = {
     all: Flags.boolean({summary: 'Every provider of thaw.yaml.'}),
     'detailed-exitcode': Flags.boolean({summary: 'End with exit code 7 if anything would change.'}),

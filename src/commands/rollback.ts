@@ -8,7 +8,9 @@ export default class Rollback extends ProjectCommand<typeof Rollback> {
     '<%= config.bin %> <%= command.id %> local',
     '<%= config.bin %> <%= command.id %> local --to 3',
   ];
-  static override args = {provider: Args.string({description: 'A provider of thaw.yaml.'})};
+  static override args = {
+    provider: Args.string({ignoreStdin: true, description: 'A provider of thaw.yaml.'}),
+  };
   static override flags = {
     to: Flags.string({summary: 'The version; by default the one before.', helpValue: 'VERSION'}),
     yes: Flags.boolean({char: 'y', summary: 'Do not ask.'}),

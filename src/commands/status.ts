@@ -9,7 +9,10 @@ export default class Status extends ProjectCommand<typeof Status> {
   ];
   static override strict = false;
   static override args = {
-    provider: Args.string({description: 'One or more providers; by default all of thaw.yaml.'}),
+    provider: Args.string({
+      ignoreStdin: true,
+      description: 'One or more providers; by default all of thaw.yaml.',
+    }),
   };
 
   async run(): Promise<object> {

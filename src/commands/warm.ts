@@ -10,7 +10,9 @@ export default class Warm extends ProjectCommand<typeof Warm> {
     '<%= config.bin %> <%= command.id %> local --min 2',
     '<%= config.bin %> <%= command.id %> local --off',
   ];
-  static override args = {provider: Args.string({description: 'A provider of thaw.yaml.'})};
+  static override args = {
+    provider: Args.string({ignoreStdin: true, description: 'A provider of thaw.yaml.'}),
+  };
   static override flags = {
     min: Flags.integer({summary: 'Instances kept ready.', min: 0, exclusive: ['off']}),
     off: Flags.boolean({summary: 'Keep none ready.'}),

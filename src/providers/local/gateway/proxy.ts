@@ -214,12 +214,18 @@ function refuse(
     'content-length': Buffer.byteLength(body),
     'x-request-id': requestId,
   });
-  response.end(body);
-  if (request.complete) return;
-  const {socket} = request;
-  const cut = setTimeout(() => socket.destroy(), LINGER_MS);
-  request.once('end', () => clearTimeout(cut));
-  socket.once('close', () => clearTimeout(cut));
+  if (request.complete) {
+    response.end(body);
+    return;
+  }
+  // Ending now would close the connection under a client that still writes, and take the refusal with it.
+  response.write(body);
+  const end = setTimeout(() => response.end(), LINGER_MS);
+  request.once('end', () => {
+    clearTimeout(end);
+    response.end();
+  });
+  response.once('close', () => clearTimeout(end));
   request.resume();
 }
 
