@@ -1,0 +1,62 @@
+/** A matrix as signed bytes: `weight[k][n] ≈ scales[n] × values[k][n]`, row by row, zero points all 0. */
+export interface QuantizedMatrix {
+  readonly values: Int8Array;
+  readonly scales: Float32Array;
+}
+
+/**
+ * Quantizes a matrix of `rows` × `columns`, symmetrically, with a scale for each column: the column's largest
+ * magnitude becomes ±`levels`, everything else the nearest step, ties to even.
+ *
+ * With 64 levels the sums of two products of an unsigned and a signed byte stay within 16 bits, in which CPUs
+ * without VNNI add them: no result can saturate there.
+ *
+ * @returns null if a weight is NaN or infinite
+ */
+export function quantizePerColumn(
+  weights: Float32Array,
+  rows: number,
+  columns: number,
+  levels: number,
+): QuantizedMatrix | null {
+  const scales = new Float32Array(columns);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, at++) {
+      const magnitude = Math.abs(weights[at]!);
+      if (!(magnitude < Infinity)) return null;
+      if (magnitude > scales[column]!) scales[column] = magnitude;
+    }
+  }
+  // A column of zeros, or of numbers too small to be divided, becomes zeros: any scale will do.
+  for (let column = 0; column < columns; column++) {
+    scales[column] = scales[column]! / levels;
+    if (scales[column] === 0) scales[column] = 1;
+  }
+  const values = new Int8Array(weights.length);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, at++) {
+      const steps = roundToEven(Math.fround(weights[at]! / scales[column]!));
+      values[at] = Math.max(-levels, Math.min(levels, steps));
+    }
+  }
+  return {values, scales};
+}
+
+/** The nearest integer; of two equally near, the even one. Exact for magnitudes below 2^51. */
+function roundToEven(value: number): number {
+  return value + ROUNDING - ROUNDING;
+}
+
+/** At this magnitude doubles are the integers, so that adding it rounds as the hardware does. */
+const ROUNDING = 1.5 * 2 ** 52;
+
+/** A matrix of `rows` × `columns` as one of `columns` × `rows`. */
+export function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
+  const turned = new Float32Array(matrix.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      turned[column * rows + row] = matrix[row * columns + column]!;
+    }
+  }
+  return turned;
+}
