@@ -1,7 +1,6 @@
 import {join} from 'node:path';
 import type {Context} from '../core/driver.ts';
 import type {FetchPackage, HostOnnxRuntime, Ports, ProgressFn} from '../core/ports.ts';
-import {unpackImage} from '../image/unpack.ts';
 import {systemClock} from '../net/clock.ts';
 import {startDetached} from '../net/detached.ts';
 import {createHttp} from '../net/http.ts';
@@ -33,7 +32,11 @@ export function openWorkshop(installation: Installation, signal: AbortSignal): W
     clock: systemClock,
     http: createHttp(),
     startDetached,
-    unpackImage,
+    // Loaded by the few steps that need it: most commands unpack nothing.
+    unpackImage: async (from, roles, intoDir) => {
+      const {unpackImage} = await import('../image/unpack.ts');
+      return unpackImage(from, roles, intoDir);
+    },
     hostOnnxRuntime: (progress, signal) => hostOnnxRuntime(fetchPackage, progress, signal),
   };
   return {

@@ -12,7 +12,9 @@ const list = (value: Json | undefined): string => (Array.isArray(value) ? value.
  * without advice does not compile.
  */
 const ADVICE: {readonly [C in ErrorCode]: Advice} = {
-  USAGE: () => ['$ thaw help'],
+  USAGE: ({suggestion}) => [
+    typeof suggestion === 'string' ? `A valid name would be ${suggestion}.` : '$ thaw help',
+  ],
   ANSWER_MISSING: ({flag}) => [`There is no terminal to ask at: give ${text(flag, 'the flag')}.`],
   FILE_EXISTS: () => ['Choose another folder, or move these files away first.'],
   PROVIDER_UNKNOWN: ({known}) => [`Known providers: ${list(known)}.`],

@@ -46,7 +46,7 @@ function remarksOf({
       : [`${provider}: a cold request takes ${renderRatio(ratio)} times as long as a warm one`]),
     ...(firstAfterDeployMs === null
       ? []
-      : [`${provider}: first cold start after the deploy, apart: ${formatMs(firstAfterDeployMs)}`]),
+      : [`${provider}: first cold start measured of this image, apart: ${formatMs(firstAfterDeployMs)}`]),
     ...missed.map(({want, got, count}) => `${provider}: ${count} wanted ${want}, came out ${got}`),
     ...failed.map(({want, error, count}) => `${provider}: ${count} wanted ${want}, failed: ${error}`),
     ...notes.map((note) => `${provider}: ${note}`),

@@ -225,7 +225,7 @@ function renderRemarks(provider: ProviderReport, {unicode, paint}: Screen): stri
     ...(firstAfterDeployMs === null
       ? []
       : [
-          `The first cold start after the deploy took ${formatMs(firstAfterDeployMs)}; it is not in the table.`,
+          `The first cold start measured of this image took ${formatMs(firstAfterDeployMs)}; it is not in the table.`,
         ]),
     ...missed.map(({want, got, count}) => paint.warn(`${shots(count)} wanted ${want} and came out ${got}.`)),
     ...failed.map(({want, error, count}) =>

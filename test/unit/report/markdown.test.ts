@@ -14,7 +14,7 @@ test('a report is a Markdown table and remarks', () => {
 
     - local, cold, medians: boot 80.0 ms, import 40.0 ms, load 40.0 ms, wait 0.40 ms, infer 20.0 ms, residual 20.0 ms
     - local: a cold request takes 115 times as long as a warm one
-    - local: first cold start after the deploy, apart: 340 ms
+    - local: first cold start measured of this image, apart: 340 ms
     - local: process engine: this machine, not the image
     "
   `);

@@ -26,7 +26,7 @@ test('a report is a table, a bar and remarks', () => {
     · residual 20.0 ms
 
     On local a cold request takes 115 times as long as a warm one.
-    The first cold start after the deploy took 340 ms; it is not in the table.
+    The first cold start measured of this image took 340 ms; it is not in the table.
     • process engine: this machine, not the image
     "
   `);
