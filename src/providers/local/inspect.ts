@@ -1,6 +1,6 @@
 import {existsSync} from 'node:fs';
 import type {Context, FunctionRef} from '../../core/driver.ts';
-import {askGateway} from './control.ts';
+import {askGateway, findGateway} from './control.ts';
 import type {Have} from './have.ts';
 import {pathsOf} from './paths.ts';
 import {PROTOCOL, type GatewayState, type Hello} from './protocol.ts';
@@ -9,7 +9,7 @@ import {listVersions} from './versions.ts';
 /** Asks the function's gateway what it runs, and looks at what lies on disk. */
 export async function inspectFunction(context: Context, fn: FunctionRef): Promise<Have> {
   const paths = pathsOf(context.stateDir, fn.name);
-  const hello = await askGateway<Hello>(context, paths, 'GET', '/hello');
+  const hello = await findGateway(context, paths);
   return {
     thawVersion: context.thawVersion,
     folder: existsSync(paths.dir),

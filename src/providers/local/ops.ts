@@ -3,7 +3,7 @@ import {dirname, join} from 'node:path';
 import type {Context, Op, OpContext} from '../../core/driver.ts';
 import {messageOf, systemCode, ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
-import {askGateway, CHANGE_MS, tellGateway} from './control.ts';
+import {findGateway, tellGateway} from './control.ts';
 import {systemEnvironment} from './engine-process.ts';
 import {pathsOf, type FunctionPaths} from './paths.ts';
 import {
@@ -25,7 +25,7 @@ const GATEWAY_END_MS = 3000;
 /** The only code of this driver that writes. Each op reads its arguments as the planner wrote them. */
 export const ops: {readonly [name: string]: Op} = {
   'local:StartGateway': op(async (context, paths, args) => {
-    const running = await askGateway<Hello>(context, paths, 'GET', '/hello');
+    const running = await findGateway(context, paths);
     if (running !== null) {
       if (running.thawVersion === context.thawVersion && running.protocol === PROTOCOL) return {};
       await stopGateway(context, paths, running);
@@ -85,12 +85,12 @@ export const ops: {readonly [name: string]: Op} = {
   }),
 
   'local:DeleteFunction': op(async (context, paths) => {
-    await askGateway(context, paths, 'DELETE', '/function', null, CHANGE_MS);
+    if (await findGateway(context, paths)) await tellGateway(context, paths, 'DELETE', '/function');
     return {};
   }),
 
   'local:StopGateway': op(async (context, paths) => {
-    const running = await askGateway<Hello>(context, paths, 'GET', '/hello');
+    const running = await findGateway(context, paths);
     if (running !== null) await stopGateway(context, paths, running);
     await removeFiles(paths);
     return {};
@@ -118,7 +118,7 @@ async function startGateway(context: Context, paths: FunctionPaths, name: string
   for (;;) {
     // Asked before the process is looked at: it may have begun to listen and then ended.
     const ended = !(await isRunning(pid));
-    const hello = await askGateway<Hello>(context, paths, 'GET', '/hello');
+    const hello = await findGateway(context, paths);
     // Where another thaw started one at the same time, that one serves as well.
     if (hello !== null) return;
     if (ended || context.ports.clock.monotonicMs() > deadlineMs) {
@@ -136,7 +136,7 @@ async function startGateway(context: Context, paths: FunctionPaths, name: string
 
 /** Ends a gateway: it drains, ends its instances and goes; one that does not is killed, and its instances with it. */
 async function stopGateway(context: Context, paths: FunctionPaths, {pid}: Hello): Promise<void> {
-  await askGateway(context, paths, 'POST', '/stop', null, CHANGE_MS).catch((error: unknown) => {
+  await tellGateway(context, paths, 'POST', '/stop').catch((error: unknown) => {
     if (error instanceof ThawError && error.code === 'INTERRUPTED') throw error;
     kill(pid);
   });
@@ -151,7 +151,7 @@ async function stopGateway(context: Context, paths: FunctionPaths, {pid}: Hello)
 /** Takes back the start of a gateway that got no function to serve. */
 async function undoStart(context: Context, paths: FunctionPaths, version: VersionRef | null): Promise<void> {
   if (version !== null) await rm(versionDir(paths, version.version), {recursive: true, force: true});
-  const running = await askGateway<Hello>(context, paths, 'GET', '/hello');
+  const running = await findGateway(context, paths);
   if (running !== null) await stopGateway(context, paths, running);
   const left = await rmdir(paths.versionsDir).then(
     () => false,

@@ -70,7 +70,7 @@ export function planChill(fn: FunctionRef, have: Have): Plan {
   return makePlan('local', fn.name, [step], {...ENGINE_FACTS, ...facts});
 }
 
-/** @throws ThawError NOT_DEPLOYED; INPUT_INVALID if there is no such version */
+/** @throws ThawError NOT_DEPLOYED, also if there is no such version */
 export function planRollback(fn: FunctionRef, have: Have, to: string | null): Plan {
   const {live} = deployed(fn, have);
   const earlier = have.versions.filter(({version}) => Number(version) < Number(live.version));
@@ -79,7 +79,7 @@ export function planRollback(fn: FunctionRef, have: Have, to: string | null): Pl
     const versions = have.versions.map(({version}) => version);
     const wanted = to === null ? `version before ${live.version}` : `version ${to}`;
     const message = `${fn.name} has no ${wanted} on this machine; it has ${versions.join(', ')}`;
-    throw new ThawError('INPUT_INVALID', message, {function: fn.name, versions, live: live.version});
+    throw new ThawError('NOT_DEPLOYED', message, {function: fn.name, versions, live: live.version});
   }
   if (target.version === live.version) return makePlan('local', fn.name, [], ENGINE_FACTS);
   const changes = [

@@ -49,22 +49,29 @@ export class LogWriter {
 
   async #writeAll(): Promise<void> {
     while (this.#pending.length > 0) {
-      const text = this.#pending.join('');
-      this.#pending = [];
-      this.#pendingBytes = 0;
       try {
-        await this.#append(text);
+        await this.#append(this.#takeFitting());
       } catch {
         // No space, or the folder is gone.
         this.#fileBytes = null;
       }
-      if (this.#dropped > 0) {
+      if (this.#dropped > 0 && this.#pending.length === 0) {
         const note = `${this.#dropped} lines were not kept: they came faster than they could be written`;
         this.#push({at: new Date().toISOString(), instance: '', stream: 'platform', text: note});
         this.#dropped = 0;
       }
     }
     this.#writing = null;
+  }
+
+  /** Takes lines that together fit into one file, and at least one. */
+  #takeFitting(): string {
+    let count = 0;
+    let length = 0;
+    do length += this.#pending[count++]?.length ?? 0;
+    while (length + (this.#pending[count]?.length ?? Infinity) <= this.#fileBytesMax);
+    this.#pendingBytes -= length;
+    return this.#pending.splice(0, count).join('');
   }
 
   async #append(text: string): Promise<void> {

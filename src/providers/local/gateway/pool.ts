@@ -53,7 +53,7 @@ interface Waiter {
 const QUEUE_PER_PLACE = 100;
 const QUEUE_MAX = 10_000;
 /** An instance that is asked to end is given so long. */
-const STOP_GRACE_MS = 10_000;
+const STOP_GRACE_MS = 5000;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 30_000;
 /** An idle instance that ended by itself earlier than this after its start counts as one that cannot start. */
@@ -75,7 +75,7 @@ export class Pool {
   #timer: NodeJS.Timeout | null = null;
   /** `draining`: who is there is answered; `closed`: nobody is. */
   #phase: 'open' | 'draining' | 'closed' = 'open';
-  /** Starts that failed since the last one that did not. */
+  /** Starts that failed since an instance last proved to be good. */
   #failures = 0;
   #noBootBeforeMs = 0;
   #problem: string | null = null;
@@ -191,7 +191,10 @@ export class Pool {
   /** Gives a place back. */
   release(slot: Slot, answered: boolean): void {
     slot.inFlight--;
-    if (answered) slot.answered++;
+    if (answered) {
+      slot.answered++;
+      this.#forgetFailures();
+    }
     slot.idleSinceMs = performance.now();
     if (slot.state === 'retired' && slot.inFlight === 0) this.#end(slot);
     this.#balance();
@@ -209,12 +212,11 @@ export class Pool {
   }
 
   /** Gives an instance no further request; it ends when those it has are answered. */
-  retire(slot: Slot, why: string): void {
+  #retire(slot: Slot, why: string): void {
     if (slot.state === 'retired') return;
     slot.state = 'retired';
     this.#onLine(slot.id, 'platform', `ending: ${why}`);
     if (slot.inFlight === 0) this.#end(slot);
-    this.#balance();
   }
 
   /** Starts instances from another recipe from now on and retires those of the one before. */
@@ -223,11 +225,11 @@ export class Pool {
     this.#forgetFailures();
     if (canonicalJson(recipe) !== canonicalJson(this.#recipe)) {
       this.#recipe = recipe;
-      for (const slot of this.#slots) this.retire(slot, 'the function was changed');
+      for (const slot of this.#slots) this.#retire(slot, 'the function was changed');
     }
     const tooMany = this.#alive() - scaling.maxInstances;
     for (const slot of this.#idle().slice(0, Math.max(0, tooMany))) {
-      this.retire(slot, 'fewer instances are allowed');
+      this.#retire(slot, 'fewer instances are allowed');
     }
     this.#balance();
   }
@@ -235,7 +237,8 @@ export class Pool {
   /** Ends every instance that is there now, each after its requests; resolves when they are gone. */
   async endAll(why: string): Promise<void> {
     const slots = [...this.#slots];
-    for (const slot of slots) this.retire(slot, why);
+    for (const slot of slots) this.#retire(slot, why);
+    this.#balance();
     await Promise.all(slots.map((slot) => slot.run.exited));
   }
 
@@ -342,7 +345,7 @@ export class Pool {
       slot.state = 'ready';
       slot.ready = ready;
       slot.idleSinceMs = performance.now();
-      this.#forgetFailures();
+      this.#problem = null;
       const phases = {queue: bootMs - askedMs, ...ready.phases};
       this.#trace.add({bootId: ready.bootId, phases, onDemand: slot.onDemand});
       this.#onLine(slot.id, 'platform', `ready after ${(slot.idleSinceMs - bootMs).toFixed(1)} ms`);
@@ -360,7 +363,8 @@ export class Pool {
     if (wasReady) {
       slot.state = 'retired';
       const ageMs = performance.now() - slot.idleSinceMs;
-      if (slot.inFlight === 0 && slot.answered === 0 && ageMs < CRASHED_EARLY_MS) {
+      if (ageMs >= CRASHED_EARLY_MS) this.#forgetFailures();
+      else if (slot.inFlight === 0 && slot.answered === 0) {
         this.#countFailure(`an instance ${how} soon after it was ready`);
       }
     }
@@ -415,9 +419,7 @@ export class Pool {
     const {idleTimeoutMs} = this.#scaling;
     const spare = this.#idle().slice(0, Math.max(0, this.#alive() - this.#keep()));
     for (const slot of spare.filter((slot) => slot.idleSinceMs + idleTimeoutMs <= nowMs)) {
-      slot.state = 'retired';
-      this.#onLine(slot.id, 'platform', `ending: idle for ${idleTimeoutMs} ms`);
-      this.#end(slot);
+      this.#retire(slot, `idle for ${idleTimeoutMs} ms`);
     }
     const next = spare.find((slot) => slot.state === 'ready');
     const wakeMs = [
