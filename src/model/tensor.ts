@@ -96,7 +96,7 @@ const KINDS = new Map<number, ElementKind>([
  *
  * @throws ThawError MODEL_INVALID if one is negative or absurdly large
  */
-export function dimsOf(tensor: TensorProto): number[] {
+function dimsOf(tensor: TensorProto): number[] {
   return tensor.dims.map((size) => {
     if (typeof size === 'number' && size >= 0) return size;
     throw invalid(tensor, `has the size ${size} in its shape`);

@@ -1,5 +1,5 @@
 import {readFile} from 'node:fs/promises';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {concat, decode, decodeIntegers, defineSchema, encode, WireError} from '../../../src/model/codec.ts';
 import type {Int64, Message, NumberRun, Schema} from '../../../src/model/codec.ts';
@@ -54,10 +54,30 @@ test('the wire form of a message is the one worked out by hand', () => {
 test('fields that the schema does not know stay, where their numbers put them', () => {
   // 4: varint, 10: fixed64, 11: fixed32, 12: bytes; among them the known 3.
   const input = bytes(
-    ...[
-      0x1a, 0x01, 0x61, 0x20, 0x07, 0x51, 1, 2, 3, 4, 5, 6, 7, 8, 0x5d, 9, 9, 9, 9, 0x62, 0x01, 0xff, 0x62,
-      0x00,
-    ],
+    0x1a,
+    0x01,
+    0x61,
+    0x20,
+    0x07,
+    0x51,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    0x5d,
+    9,
+    9,
+    9,
+    9,
+    0x62,
+    0x01,
+    0xff,
+    0x62,
+    0x00,
   );
   expect(decode(TREE, input).unknown?.map(({number}) => number)).toEqual([4, 10, 11, 12, 12]);
   expect(roundTrip(input)).toEqual(input);

@@ -1,7 +1,7 @@
 import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {digestOf} from '../../../src/core/digest.ts';
 import {ThawError} from '../../../src/core/errors.ts';
@@ -181,9 +181,7 @@ describe('external data', () => {
     ['offset "-1"', {location: 'short.bin', offset: '-1'}],
   ])('is refused when %s', async (what, entries) => {
     await write('short.bin', new Uint8Array(8));
-    const error = await refusal(
-      readModel(await write('outside.onnx', external(entries as {[key: string]: string}))),
-    );
+    const error = await refusal(readModel(await write('outside.onnx', external(entries))));
     expect([error.code, error.message]).toEqual(['MODEL_INVALID', expect.stringContaining(what)]);
     expect(error.message).toContain('outside.onnx');
   });
