@@ -34,6 +34,7 @@ export default class Logs extends ProjectCommand<typeof Logs> {
       if (!follow) lines.push({...line});
       else if (this.jsonEnabled()) this.terminal.document({...line}, {indent: 0});
     }
+    if (this.signal.aborted) process.exitCode = 130;
     return follow ? undefined : {schema: 'thaw.logs/1', provider: provider.driver.name, lines};
   }
 }
