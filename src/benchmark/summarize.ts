@@ -59,6 +59,7 @@ export function summarize({provider, url, image, notes, samples}: Subject): Prov
     failed: counted(failed.map((sample) => ({want: sample.shot.want, error: sample.error ?? ''}))),
     firstAfterDeployMs: good.find((sample) => sample.firstAfterDeploy)?.totalMs ?? null,
     warmOverheadMs,
+    load: null,
   };
 }
 

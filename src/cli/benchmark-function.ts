@@ -14,6 +14,7 @@ import {applyPlan} from '../deploy/apply.ts';
 import {inspectDeployed} from './deployed.ts';
 import {BOOT_ALLOWANCE_MS} from './invoke-function.ts';
 import {withTask} from './progress.ts';
+import type {RequestBody} from './request-body.ts';
 import {thawDir, type Project, type ProjectProvider} from './project.ts';
 import type {Terminal} from './terminal.ts';
 
@@ -24,7 +25,7 @@ export interface BenchmarkRequest {
   readonly terminal: Terminal;
   readonly cold: number;
   readonly warm: number;
-  readonly body: Uint8Array;
+  readonly body: RequestBody;
 }
 
 /** Measures the function at each provider in turn. Every sample is on disk before the next request goes out. */
@@ -52,7 +53,14 @@ export async function benchmarkFunction(request: BenchmarkRequest): Promise<Repo
     function: project.config.name,
     startedAt,
     machine: describeMachine(),
-    request: {cold, warm, body: digestOf(body)},
+    request: {
+      cold,
+      warm,
+      load: null,
+      method: 'POST',
+      headers: ['content-type'],
+      bodies: [{digest: digestOf(body.bytes), bytes: body.bytes.length, source: body.source}],
+    },
     interrupted,
     providers: reports,
     samples: file,
@@ -81,7 +89,8 @@ async function benchmarkProvider(
         shots,
         freshImage,
         signal: context.signal,
-        fire: () => site.invoke(context, deployment, {body, contentType: 'application/json', timeoutMs}),
+        fire: () =>
+          site.invoke(context, deployment, {body: body.bytes, contentType: 'application/json', timeoutMs}),
         async chill() {
           const plan = (await site.inspect(context, fn)).chill();
           await applyPlan(plan, {ops: driver.ops, context, image: null, secret: () => ''});

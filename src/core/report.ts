@@ -1,5 +1,6 @@
 import type {Digest} from './digest.ts';
 import type {JsonObject} from './json.ts';
+import type {LoadReport, LoadShape} from './load.ts';
 import type {Shot, StartClass} from './sample.ts';
 
 /**
@@ -58,16 +59,51 @@ export interface ProviderReport {
   readonly firstAfterDeployMs: number | null;
   /** Median of wait minus infer over warm samples. */
   readonly warmOverheadMs: number | null;
+  readonly load: LoadReport | null;
+}
+
+/** What was asked for, so that it can be asked for again. Header values are not kept: some are secrets. */
+export interface RunRequest {
+  readonly cold: number;
+  readonly warm: number;
+  readonly load: LoadShape | null;
+  readonly method: string;
+  readonly headers: readonly string[];
+  /** Sent in turn. */
+  readonly bodies: readonly {readonly digest: Digest; readonly bytes: number; readonly source: string}[];
+}
+
+/** What a run measures, as it was before the first request: enough to go on with it after a crash. */
+export interface RunTarget {
+  readonly provider: string;
+  readonly url: string;
+  readonly image: Digest | null;
+  readonly notes: readonly string[];
+  /** No earlier run has reached this image there. */
+  readonly freshImage: boolean;
+}
+
+/** The first line of a run's NDJSON. */
+export interface RunHeader {
+  readonly schema: 'thaw.run/1';
+  readonly thaw: string;
+  /** Null for endpoints that thaw did not make. */
+  readonly function: string | null;
+  readonly startedAt: string;
+  readonly machine: JsonObject;
+  readonly request: RunRequest;
+  readonly targets: readonly RunTarget[];
 }
 
 /** Everything a benchmark run says, with what it was made from. */
 export interface Report {
   readonly schema: 'thaw.report/1';
   readonly thaw: string;
-  readonly function: string;
+  /** Null for endpoints that thaw did not make. */
+  readonly function: string | null;
   readonly startedAt: string;
   readonly machine: JsonObject;
-  readonly request: {readonly cold: number; readonly warm: number; readonly body: Digest};
+  readonly request: RunRequest;
   /** It was ended before every shot was fired. */
   readonly interrupted: boolean;
   readonly providers: readonly ProviderReport[];

@@ -64,7 +64,10 @@ export type StartClass = (typeof START_CLASSES)[number];
 /** One request as asked for. */
 export interface Shot {
   readonly index: number;
-  readonly want: 'cold' | 'warm';
+  /** `any`: part of a load, which takes what comes. */
+  readonly want: 'cold' | 'warm' | 'any';
+  /** Of a load: which of its stages, from 0. */
+  readonly stage?: number;
 }
 
 /** One request as it came out: a line of a run's NDJSON. */

@@ -13,7 +13,10 @@ export function renderMarkdown(report: Report): string {
   const rule = ['---', ...header.slice(1).map(() => '---:')];
   const table = [header, rule, ...rows].map((cells) => `| ${cells.map(escape).join(' | ')} |`);
   const remarks = report.providers.flatMap(remarksOf).map((remark) => `- ${escape(remark)}`);
-  return [`### ${escape(report.function)}`, '', ...table, '', ...remarks].join('\n').trimEnd() + '\n';
+  return (
+    [`### ${escape(report.function ?? 'benchmark')}`, '', ...table, '', ...remarks].join('\n').trimEnd() +
+    '\n'
+  );
 }
 
 function rowOf(label: string, summary: Summary): string[] {

@@ -26,7 +26,7 @@ export function renderTerminal(report: Report, screen: Screen): string {
   const {bold, dim, warn} = screen.paint;
   const dot = screen.unicode ? ' · ' : ' | ';
   const title = [
-    report.function,
+    report.function ?? 'benchmark',
     `thaw ${report.thaw}`,
     report.startedAt.slice(0, 16).replace('T', ' ') + ' UTC',
   ];

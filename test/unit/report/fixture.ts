@@ -36,6 +36,7 @@ export const provider = (change: Partial<ProviderReport> = {}): ProviderReport =
   failed: [],
   firstAfterDeployMs: null,
   warmOverheadMs: 0.94,
+  load: null,
   ...change,
 });
 
@@ -45,7 +46,14 @@ export const report = (...providers: readonly ProviderReport[]): Report => ({
   function: 'credit-scoring',
   startedAt: '2026-11-24T10:03:11.123Z',
   machine: {},
-  request: {cold: 60, warm: 200, body: `sha256:${'2'.repeat(64)}`},
+  request: {
+    cold: 60,
+    warm: 200,
+    load: null,
+    method: 'POST',
+    headers: ['content-type'],
+    bodies: [{digest: `sha256:${'2'.repeat(64)}`, bytes: 78, source: 'samples/request.json'}],
+  },
   interrupted: false,
   providers,
   samples: '.thaw/benchmarks/run.ndjson',
