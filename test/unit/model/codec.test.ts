@@ -83,10 +83,17 @@ test('fields that the schema does not know stay, where their numbers put them', 
   expect(roundTrip(input)).toEqual(input);
 });
 
+test('unknown fields that lie out of order are put in order, those of one number in theirs', () => {
+  const input = bytes(0x62, 0x01, 0x01, 0x20, 0x07, 0x62, 0x01, 0x02, 0x1a, 0x01, 0x61);
+  expect([...roundTrip(input)]).toEqual([0x1a, 0x01, 0x61, 0x20, 0x07, 0x62, 0x01, 0x01, 0x62, 0x01, 0x02]);
+});
+
 test('a known field of another wire type is kept as it is, not read', () => {
   const input = bytes(0x18, 0x05);
   expect(decode(TREE, input).name).toBeUndefined();
   expect(roundTrip(input)).toEqual(input);
+  const beside = concat([bytes(0x1a, 0x01, 0x61), input]);
+  expect(roundTrip(beside)).toEqual(beside);
 });
 
 test('repeated numbers are read packed and unpacked', () => {

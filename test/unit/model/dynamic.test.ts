@@ -186,6 +186,21 @@ describe('the graph', () => {
     expect(names(made)).toContain('w');
   });
 
+  test('a product that a subgraph reads keeps its Add, and a weight that one gives out stays', () => {
+    const branch = graph({
+      node: [node('Relu', ['m'], ['inner'])],
+      output: [value('inner', [N]), value('w', [K, N])],
+    });
+    const nodes = [
+      node('MatMul', ['x', 'w'], ['m']),
+      node('Add', ['m', 'b'], ['y']),
+      node('If', ['c'], ['z', 'v'], [graphAttribute('then_branch', branch)]),
+    ];
+    const {graph: made} = quantized(around(nodes));
+    expect(operators(made)).toEqual(['com.microsoft.DynamicQuantizeMatMul', 'Add', 'If']);
+    expect(names(made)).toContain('w');
+  });
+
   test('a weight in a Constant node counts as one', () => {
     const nodes = [
       node('Constant', [], ['k'], [tensorAttribute('value', makeTensor('', [K, N], weight))]),
