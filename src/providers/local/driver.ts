@@ -42,8 +42,12 @@ export const localDriver: Driver = defineDriver<LocalOptions, Have>({
     const answer = await askGateway<StartupAnswer>(context, paths, 'POST', '/startup', {bootIds});
     return answer?.records ?? [];
   },
-  logs: (context, deployment, query) =>
-    readLogs(context, pathsOf(context.stateDir, deployment.function), query),
+  logs: async function* (context, deployment, query) {
+    const paths = pathsOf(context.stateDir, deployment.function);
+    // The log can be read when the gateway is gone as well.
+    await askGateway(context, paths, 'POST', '/log/flush');
+    yield* readLogs(context, paths, query);
+  },
   checks,
   prices: {
     currency: 'USD',

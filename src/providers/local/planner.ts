@@ -153,18 +153,28 @@ function updateConfiguration(fn: FunctionSpec, settings: Settings, changes: Chan
   return {id: 'configuration', op: 'local:UpdateFunctionConfiguration', args, changes, why};
 }
 
-/** Also planned again when instances that shall be ready could not start. */
+/** Also waits for instances that are not ready yet, and tries again where they could not start. */
 function putWarm(
   fn: FunctionRef,
   have: FunctionState['warm'],
   problem: string | null,
   min: number,
 ): Step | null {
-  const failed = problem !== null && have.ready < min;
-  if (have.min === min && !failed) return null;
-  const changes = [{path: 'warm.min', from: have.min === min ? have.ready : have.min, to: min}];
-  const why = failed ? problem : `${min} shall be kept ready`;
-  return {id: 'warm', op: 'local:PutWarm', args: {function: fn.name, min}, changes, why};
+  const args = {function: fn.name, min};
+  const step = (changes: Change[], why: string): Step => ({
+    id: 'warm',
+    op: 'local:PutWarm',
+    args,
+    changes,
+    why,
+  });
+  if (have.min !== min) {
+    return step([{path: 'warm.min', from: have.min, to: min}], `${min} shall be kept ready`);
+  }
+  if (have.ready >= min) return null;
+  return problem === null
+    ? step([], `${have.ready} of ${min} that are kept ready are ready`)
+    : step([{path: 'warm.min', from: have.ready, to: min}], problem);
 }
 
 /** The newest version if it is of the image already, as after a deploy that was cut off; else the next one. */

@@ -135,8 +135,11 @@ describe('a deploy', () => {
   it('warms again when instances that shall be ready could not start', () => {
     const have = withFunction({warm: {min: 1, ready: 0}, problem: 'it exited with code 1'});
     expect(opsOf(planDeploy(fn, options, have))).toEqual(['local:PutWarm']);
-    // While they start there is nothing to do.
-    expect(planDeploy(fn, options, withFunction({warm: {min: 1, ready: 0}})).steps).toEqual([]);
+  });
+
+  it('waits for instances that are not ready yet, which changes nothing', () => {
+    const {steps} = planDeploy(fn, options, withFunction({warm: {min: 1, ready: 0}}));
+    expect(steps.map(({op, changes}) => [op, changes])).toEqual([['local:PutWarm', []]]);
   });
 
   it('refuses at once everything that this machine does not have', () => {

@@ -42,7 +42,7 @@ export async function watchSocket(
   const [ownDir, ownSocket] = await look();
   const check = async (): Promise<void> => {
     const [dir, socket] = await look();
-    if (dir === ownDir && socket === ownSocket) return;
+    if (dir !== null && dir === ownDir && socket === ownSocket) return;
     clearInterval(timer);
     onLost(socket === ownSocket);
   };

@@ -78,6 +78,12 @@ export class Gateway {
     return {records: this.#trace.find(bootIds)};
   }
 
+  /** Resolves when the log file holds all that instances have said until now. */
+  async flushLog(): Promise<{flushed: boolean}> {
+    await this.#log.flush();
+    return {flushed: true};
+  }
+
   /**
    * Begins to serve, or changes what is served into this.
    *

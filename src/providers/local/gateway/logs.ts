@@ -35,6 +35,11 @@ export class LogWriter {
     this.#writing ??= this.#writeAll();
   }
 
+  /** Resolves when what has come until now has been written. */
+  async flush(): Promise<void> {
+    await this.#writing;
+  }
+
   /** Resolves when everything has been written; what comes later is not. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -18,6 +18,7 @@ const ROUTES: {readonly [request: string]: Route} = {
   'GET /hello': (gateway) => gateway.hello(),
   'POST /inspect': (gateway, body) => gateway.inspect(body as InspectRequest),
   'POST /startup': (gateway, body) => gateway.startup(body as StartupRequest),
+  'POST /log/flush': (gateway) => gateway.flushLog(),
   'PUT /function': (gateway, body) => gateway.create(body as CreateRequest),
   'PUT /function/configuration': (gateway, body) => gateway.configure(body as ConfigureRequest),
   'PUT /function/live': (gateway, body) => gateway.setLive(body as VersionRef),
