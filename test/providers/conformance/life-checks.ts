@@ -114,16 +114,23 @@ const queued: ConformanceCheck = {
 };
 
 const parallel: ConformanceCheck = {
-  name: 'requests at once get instances of their own where one serves one',
+  name: 'requests at once start several instances where one serves one',
   async run(harness) {
     const desk = openDesk(harness);
     const wanted = scaled(harness, 1, 3);
     await desk.deploy(wanted);
     const answers = await desk.invokeAtOnce(wanted, 3);
-    assert.equal(bootsOf(answers), 3);
-    assert.deepEqual(classesOf(answers), ['cold', 'cold', 'cold']);
-    const instances = (await desk.inspect(wanted)).status.instances;
-    if (instances !== null) assert.equal(instances.length, 3);
+    // Whichever instance is ready first may answer all three: it was faster than the boots of the others.
+    const turns = answers.map(({evidence}) => `${evidence.bootId} ${evidence.ordinal}`);
+    assert.equal(new Set(turns).size, 3, `two answers have one turn: ${turns.join(', ')}`);
+    const classes = classesOf(answers);
+    assert.equal(classes[0], 'cold');
+    assert.ok(
+      classes.every((found) => found === 'cold' || found === 'joined'),
+      classes.join(', '),
+    );
+    const {instances} = (await desk.inspect(wanted)).status;
+    if (instances !== null) assert.ok(instances.length > 1, `there is ${instances.length} instance`);
   },
 };
 

@@ -92,7 +92,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'gives every boot one id',
     mutate: (spec) => withEvidence(spec, (evidence) => ({...evidence, bootId: 'boot'})),
-    caughtBy: 'requests at once get instances of their own',
+    caughtBy: 'requests at once start several instances',
   },
   {
     name: 'waits, but gives out the revision of before',
