@@ -1,5 +1,5 @@
 /** What stands where a secret was. */
-export const REDACTED = '[redacted]';
+const REDACTED = '[redacted]';
 
 const CHARS_MIN = 4;
 /** A piece of base64 or a line of a longer secret has to be this long to be told from ordinary text. */
