@@ -1,3 +1,4 @@
+import {execFile} from 'node:child_process';
 import {setMaxListeners} from 'node:events';
 import {randomUUID} from 'node:crypto';
 import {copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
@@ -5,6 +6,7 @@ import {tmpdir} from 'node:os';
 
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
 import {build} from 'esbuild';
 import {digestOf, fingerprintWith, type Digest} from '../../../src/core/digest.ts';
 import type {Status} from '../../../src/core/deployment.ts';
@@ -202,8 +204,12 @@ function wantedImage(plan: Plan): ImageOnDisk | null {
   return null;
 }
 
-/** What runs on this machine, as Linux tells it. Processes that have ended do not count. */
+/** What runs on this machine. On Linux processes that have ended do not count, asked about or not. */
 export async function processes(): Promise<{pid: number; command: string}[]> {
+  if (process.platform !== 'linux') {
+    const {stdout} = await promisify(execFile)('ps', ['-axo', 'pid=,args='], {maxBuffer: 2 ** 26});
+    return stdout.split('\n').map((line) => ({pid: Number.parseInt(line, 10), command: line}));
+  }
   const names = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name));
   const all = await Promise.all(
     names.map(async (pid) => ({
