@@ -5,16 +5,17 @@ import {classify} from './classify.ts';
 export function toSample(provider: string, shot: Shot, invocation: Invocation): Sample {
   const {at, status, timings, evidence} = invocation;
   const error = errorOf(invocation);
+  const waitedMs = waitMs(timings) ?? timings.endMs;
   return {
     schema: 'thaw.sample/1',
     provider,
     shot,
     at,
-    class: classify(evidence, sinceConnectedMs(timings) ?? timings.endMs),
+    class: classify(evidence, waitedMs),
     firstAfterDeploy: false,
     status,
     error,
-    totalMs: (invocation.error === null ? waitMs(timings) : null) ?? timings.endMs,
+    totalMs: invocation.error === null ? waitedMs : timings.endMs,
     timings,
     evidence,
   };
@@ -25,17 +26,11 @@ function errorOf({error, status}: Invocation): string | null {
   return status !== null && status >= 400 ? `HTTP ${status}` : null;
 }
 
-/** Request written to first byte. An answer that overtook its request is counted from the connection. */
-function waitMs(timings: Timings): number | null {
-  const {writtenMs, firstByteMs} = timings;
-  if (firstByteMs === null) return null;
-  return writtenMs !== null && writtenMs <= firstByteMs ? firstByteMs - writtenMs : sinceConnectedMs(timings);
-}
-
 /**
- * The longest that the request can have been known at the other end. What an instance's age is held against: a
- * busy client learns late that its request is written, and must not call an instance older for that.
+ * From the request's start on an open connection to the answer's first byte. Node tells that a request is written
+ * only when it comes back to its event loop, by when the answer may be there: to count from that would be to lose
+ * milliseconds. A large body counts as part of the wait.
  */
-function sinceConnectedMs({sentMs, connectedMs, firstByteMs}: Timings): number | null {
+function waitMs({sentMs, connectedMs, firstByteMs}: Timings): number | null {
   return firstByteMs === null ? null : firstByteMs - (connectedMs ?? sentMs);
 }

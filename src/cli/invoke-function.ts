@@ -8,6 +8,7 @@ import {formatMs} from '../core/units.ts';
 import {carryOutPlan} from './apply-plan.ts';
 import {inspectDeployed} from './deployed.ts';
 import type {Project, ProjectProvider} from './project.ts';
+import type {RequestBody} from './request-body.ts';
 import type {Terminal} from './terminal.ts';
 
 /** How much longer than the function's own timeout a caller waits: queueing and a boot come before it. */
@@ -18,7 +19,7 @@ export interface InvokeFunctionRequest {
   readonly provider: ProjectProvider;
   readonly context: Context;
   readonly terminal: Terminal;
-  readonly body: Uint8Array;
+  readonly body: RequestBody;
   readonly cold: boolean;
 }
 
@@ -34,7 +35,11 @@ export async function invokeFunction(request: InvokeFunctionRequest): Promise<ob
   if (cold) await carryOutPlan(view.chill(), {terminal, context, driver, image: null, values: new Map()});
 
   const timeoutMs = provider.config.settings.timeoutMs + BOOT_ALLOWANCE_MS;
-  const answer = await site.invoke(context, deployment, {body, contentType: 'application/json', timeoutMs});
+  const answer = await site.invoke(context, deployment, {
+    body: body.bytes,
+    contentType: 'application/json',
+    timeoutMs,
+  });
   terminal.resultBytes(answer.body);
   if (answer.body.length > 0 && answer.body.at(-1) !== 0x0a) terminal.result('');
   const {class: startClass, totalMs} = toSample(

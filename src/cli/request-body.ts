@@ -5,13 +5,19 @@ import {messageOf, systemCode, ThawError} from '../core/errors.ts';
 /** Where a project's sample request lies, as `thaw init` writes it. */
 export const SAMPLE_REQUEST = join('samples', 'request.json');
 
+/** A request's body, and where it came from: a file, `-` for standard input, or the command line. */
+export interface RequestBody {
+  readonly bytes: Uint8Array;
+  readonly source: string;
+}
+
 /**
  * The body of a request: JSON as given, `@file`, `@-` for standard input, or the project's sample when nothing is
  * given.
  *
  * @throws ThawError INPUT_INVALID
  */
-export async function readRequestBody(data: string | undefined, projectDir: string): Promise<Uint8Array> {
+export async function readRequestBody(data: string | undefined, projectDir: string): Promise<RequestBody> {
   const source = data ?? `@${join(projectDir, SAMPLE_REQUEST)}`;
   const bytes = await readSource(source);
   try {
@@ -25,7 +31,7 @@ export async function readRequestBody(data: string | undefined, projectDir: stri
       {cause: error},
     );
   }
-  return bytes;
+  return {bytes, source: source.startsWith('@') ? source.slice(1) : 'the command line'};
 }
 
 async function readSource(source: string): Promise<Buffer> {

@@ -81,7 +81,7 @@ export interface Sample {
   readonly firstAfterDeploy: boolean;
   readonly status: number | null;
   readonly error: string | null;
-  /** Request written to first byte; for a failed request, the time that passed. */
+  /** Start of the request on an open connection to first byte; if none came, the time that passed. */
   readonly totalMs: number;
   readonly timings: Timings;
   readonly evidence: Evidence | null;

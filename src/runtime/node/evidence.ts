@@ -63,13 +63,13 @@ export function evidenceHeaders(
   inferMs: number | null,
   start: StartMarks | null,
 ): {[name: string]: string} {
-  const waitMs = start === null ? 0 : Math.max(0, arrival.atMs - start.readyMs);
+  const phases = renderServerTiming(arrival.atMs, inferMs, arrival.ordinal === 1 ? start : null);
   return {
     'thaw-boot': boot.id,
     'thaw-ordinal': String(arrival.ordinal),
     'thaw-boot-age': bootAgeMs().toFixed(3),
     ...(boot.image === null ? {} : {'thaw-image': boot.image}),
     ...(boot.restarted ? {'thaw-restarted': '1'} : {}),
-    'server-timing': renderServerTiming(waitMs, inferMs, arrival.ordinal === 1 ? start : null),
+    ...(phases === '' ? {} : {'server-timing': phases}),
   };
 }

@@ -33,18 +33,22 @@ export function markStart(): MarkStart {
 /**
  * Renders phases as a Server-Timing header.
  *
- * @param waitMs from ready until the request came
+ * @param arrivedMs when the request came
  * @param inferMs the call to the handler or the model; null if it did not come to that
- * @param start given for the first request only
+ * @param start given for the first request only: the others came to an instance that was there
  */
-export function renderServerTiming(waitMs: number, inferMs: number | null, start: StartMarks | null): string {
+export function renderServerTiming(
+  arrivedMs: number,
+  inferMs: number | null,
+  start: StartMarks | null,
+): string {
   const phases: [name: string, ms: number][] = [];
   if (start !== null) {
     phases.push(['boot', start.bootedMs]);
     phases.push(['import', start.importedMs - start.bootedMs]);
     phases.push(['load', start.readyMs - start.importedMs]);
+    phases.push(['wait', Math.max(0, arrivedMs - start.readyMs)]);
   }
-  phases.push(['wait', waitMs]);
   if (inferMs !== null) phases.push(['infer', inferMs]);
   return phases.map(([name, ms]) => `${name};dur=${ms.toFixed(3)}`).join(', ');
 }
