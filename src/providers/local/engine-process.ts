@@ -19,7 +19,7 @@ export const processEngine: Engine = {name: 'process', start};
  * What the system itself needs of the environment to run a program. Nothing else of the user's environment
  * reaches an instance: it would not be there in a cloud either.
  */
-export const SYSTEM_VARIABLES = ['TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'windir'] as const;
+const SYSTEM_VARIABLES = ['TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'windir'] as const;
 
 /** The system's own variables among some environment's. */
 export function systemEnvironment(env: NodeJS.ProcessEnv = process.env): {[name: string]: string} {
