@@ -14,12 +14,6 @@ export abstract class BaseCommand<C extends typeof Command = typeof Command> ext
   static override enableJsonFlag = true;
 
   static override baseFlags = {
-    config: Flags.string({
-      summary: 'The configuration file; by default thaw.yaml here or in a folder above.',
-      env: 'THAW_CONFIG',
-      helpValue: 'FILE',
-      helpGroup: 'GLOBAL',
-    }),
     quiet: Flags.boolean({summary: 'Only the result and errors.', env: 'THAW_QUIET', helpGroup: 'GLOBAL'}),
     verbose: Flags.boolean({summary: 'Say more.', env: 'THAW_VERBOSE', helpGroup: 'GLOBAL'}),
     color: Flags.boolean({
@@ -42,7 +36,7 @@ export abstract class BaseCommand<C extends typeof Command = typeof Command> ext
     const ctor = this.ctor as C;
     const {flags, args, argv} = await this.parse({
       flags: ctor.flags,
-      baseFlags: BaseCommand.baseFlags,
+      baseFlags: ctor.baseFlags,
       enableJsonFlag: ctor.enableJsonFlag,
       args: ctor.args,
       strict: ctor.strict,

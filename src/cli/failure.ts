@@ -1,3 +1,5 @@
+import {relative} from 'node:path';
+import type {PlacedProblem} from '../config/document.ts';
 import {EXIT_CODES, ThawError} from '../core/errors.ts';
 import type {Json, JsonObject} from '../core/json.ts';
 import {hintsFor} from './hints.ts';
@@ -52,9 +54,10 @@ export function failureDocument({code, message, facts, hints}: Failure): JsonObj
 function problemsIn(facts: JsonObject): string[] {
   if (!Array.isArray(facts['problems'])) return [];
   return (facts['problems'] as readonly Json[]).map((entry) => {
-    const {file, line, column, path, message, nearest} = entry as {[key: string]: string | number | null};
+    const {file, line, column, path, message, nearest} = entry as unknown as Partial<PlacedProblem>;
+    const place = file === undefined ? '' : `${relative(process.cwd(), file)}:${line}:${column}  `;
     const meant = nearest ? `, did you mean "${nearest}"?` : '';
-    return `${file}:${line}:${column}  ${path ? `${path}: ` : ''}${message}${meant}`;
+    return `${place}${path ? `${String(path)}: ` : ''}${message}${meant}`;
   });
 }
 

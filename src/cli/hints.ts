@@ -23,8 +23,16 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   CONFIG_NOT_FOUND: () => ['$ thaw init my-function --template tabular', 'Or name the file with --config.'],
   CONFIG_INVALID: () => ['Mend the lines above; docs/configuration.md describes every key.'],
   MODEL_NOT_FOUND: () => ['Set model.path in thaw.yaml to your ONNX file.'],
-  MODEL_INVALID: () => ['Export the model to ONNX again and check that the file was copied whole.'],
-  MODEL_UNSUPPORTED: () => ['Export the model with its weights as external data.'],
+  MODEL_INVALID: ({looksLike}) => [
+    typeof looksLike === 'string'
+      ? `It looks like ${looksLike}: export it to ONNX first.`
+      : 'Export the model to ONNX again and check that the file was copied whole.',
+  ],
+  MODEL_UNSUPPORTED: ({mode}) => [
+    typeof mode === 'string'
+      ? 'Set model.quantize to auto or none in thaw.yaml.'
+      : 'docs/quantization.md says which models can be served.',
+  ],
   CALIBRATION_INVALID: () => ['Each line is one JSON object: {"<input name>": [values of one row]}.'],
   HANDLER_INVALID: () => ['A handler exports: async function predict(input, {model, context}).'],
   SECRET_MISSING: ({names}) => [`$ export ${list(names).split(', ')[0] ?? 'NAME'}=…`],
@@ -40,13 +48,16 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   DEPLOY_LOCKED: ({pid}) => [
     `Wait for the other command (process ${String(pid)}) to end, then run this one again.`,
   ],
-  NOT_DEPLOYED: ({provider}) => [`$ thaw deploy ${text(provider, '')}`.trimEnd()],
+  NOT_DEPLOYED: ({provider, versions}) =>
+    versions === undefined ? [`$ thaw deploy ${text(provider, '')}`.trimEnd()] : ['$ thaw status --json'],
   PORT_IN_USE: () => ['Free the port, or set another (or none) under providers.local.port in thaw.yaml.'],
   PROVIDER_REFUSED: () => ['Run the command again with --verbose to see the whole answer.'],
   PROVIDER_CONFLICT: () => ['Something else changed it at the same time: run the command again.'],
   PROVIDER_UNREACHABLE: () => ['Check the network, then run the command again: it goes on where it stopped.'],
   WAIT_TIMED_OUT: ({provider}) => [`$ thaw status ${text(provider, '')}`.trimEnd()],
-  INVOKE_FAILED: ({provider}) => [`$ thaw logs ${text(provider, '')}`.trimEnd()],
+  INVOKE_FAILED: ({provider, status}) =>
+    // Of a refused request the answer itself says why; the log says nothing.
+    typeof status === 'number' && status < 500 ? [] : [`$ thaw logs ${text(provider, '')}`.trimEnd()],
   INSTANCE_FAILED: ({provider}) => [`$ thaw logs ${text(provider, '')}`.trimEnd()],
   INTERRUPTED: () => [],
 };

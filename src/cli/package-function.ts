@@ -1,9 +1,10 @@
 import {readFile} from 'node:fs/promises';
-import {dirname, join, relative, resolve, sep} from 'node:path';
+import {dirname, join, relative, resolve} from 'node:path';
 import type {Config} from '../config/config.ts';
 import {digestOf} from '../core/digest.ts';
 import type {Image} from '../core/image.ts';
 import type {Verdict} from '../core/model.ts';
+import {inspectHostBase} from '../image/base.ts';
 import {buildImage, parseSourceDateEpoch} from '../image/build.ts';
 import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
 import {readCalibration} from '../model/calibration.ts';
@@ -12,7 +13,7 @@ import {openModel, type OpenModel} from '../model/read.ts';
 import {onnxRuntimeFor} from '../onnxruntime/index.ts';
 import type {Workshop} from './compose.ts';
 import {judgeModel} from './judge-model.ts';
-import {imageDir, imageRecipe, PLATFORM} from './packaged-image.ts';
+import {imageDir, imageRecipe, PLATFORM, projectPath} from './packaged-image.ts';
 import {withTask} from './progress.ts';
 import type {Project} from './project.ts';
 import {renderImage, renderVerdict} from './render-package.ts';
@@ -37,6 +38,7 @@ export interface Packaged {
 export async function packageFunction(request: PackageRequest): Promise<Packaged> {
   const {project, workshop, terminal, signal} = request;
   const {config} = project;
+  const base = await inspectHostBase(PLATFORM);
   const source = await openModel(config.model.path, signal);
   const {calibration: rowsFile} = config.model;
   const calibration = rowsFile === null ? null : await readCalibration(rowsFile, source.model.inputs);
@@ -75,6 +77,7 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
       buildImage({
         name: config.name,
         platform: PLATFORM,
+        base,
         model: chosen.files,
         serve: serveManifest(config.name, source.model, chosen, onnxruntime.version),
         handler: handler?.code ?? null,
@@ -112,7 +115,7 @@ async function digestSources(
     ...scripts,
   ];
   const digests = files.map(async (file) => ({
-    path: relative(dir, file).split(sep).join('/'),
+    path: projectPath(dir, file),
     digest: digestOf(await readFile(file)),
   }));
   return Promise.all(digests);

@@ -1,5 +1,5 @@
 import {readFile} from 'node:fs/promises';
-import {join, resolve} from 'node:path';
+import {join, relative, resolve, sep} from 'node:path';
 import type {Config} from '../config/config.ts';
 import {digestOf, digestOfJson, type Digest} from '../core/digest.ts';
 import {systemCode, ThawError} from '../core/errors.ts';
@@ -16,8 +16,13 @@ export const imageDir = (config: Config): string => join(thawDir(config), 'image
 /** The digest of every setting that shapes an image; the files that go into it are recorded beside it. */
 export function imageRecipe({name, model, handler, dir}: Config, thawVersion: string): Digest {
   const {quantize, accept, objective} = model;
-  const files = [model.path, model.calibration, handler].map((file) => file && file.slice(dir.length));
+  const files = [model.path, model.calibration, handler].map((file) => file && projectPath(dir, file));
   return digestOfJson({thawVersion, platform: PLATFORM, name, quantize, accept, objective, files});
+}
+
+/** A file's path as it is recorded: relative to the project, with forward slashes. */
+export function projectPath(dir: string, file: string): string {
+  return relative(dir, file).split(sep).join('/');
 }
 
 /**

@@ -1,5 +1,6 @@
 import type {Command} from '@oclif/core/command';
 import type {Context} from '../core/driver.ts';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from './base-command.ts';
 import type {Workshop} from './compose.ts';
 import type {Project, ProjectProvider} from './project.ts';
@@ -13,6 +14,16 @@ export interface Surroundings {
 
 /** A command about the project around the current folder. */
 export abstract class ProjectCommand<C extends typeof Command = typeof Command> extends BaseCommand<C> {
+  static override baseFlags = {
+    config: Flags.string({
+      summary: 'The configuration file; by default thaw.yaml here or in a folder above.',
+      env: 'THAW_CONFIG',
+      helpValue: 'FILE',
+      helpGroup: 'GLOBAL',
+    }),
+    ...BaseCommand.baseFlags,
+  };
+
   /** Everything heavy is loaded here and not before: flags are wrong more often than projects are opened. */
   protected async open(): Promise<Surroundings> {
     const [{openProject}, workshop] = await Promise.all([import('./project.ts'), this.openWorkshop()]);

@@ -12,14 +12,22 @@ export function renderJsonSchema(optionSchemas: {readonly [provider: string]: Js
   const settings = propertiesOf(jsonSchemaOf(settingsSchema));
   const sections = Object.entries(optionSchemas).map(([name, options]) => [
     name,
-    {type: ['object', 'null'], properties: {...propertiesOf(options), ...settings}, additionalProperties: false},
+    {
+      type: ['object', 'null'],
+      properties: {...propertiesOf(options), ...settings},
+      additionalProperties: false,
+    },
   ]);
   return {
     ...config,
     title: 'thaw.yaml',
     properties: {
       ...propertiesOf(config),
-      providers: {type: 'object', properties: Object.fromEntries(sections) as JsonObject, additionalProperties: false},
+      providers: {
+        type: 'object',
+        properties: Object.fromEntries(sections) as JsonObject,
+        additionalProperties: false,
+      },
     },
   };
 }

@@ -26,6 +26,29 @@ export function settingsBeyond(limits: Limits, settings: Settings, provider: str
         message: `${provider} gives CPU by memory and takes no number`,
       });
   }
+  if (settings.warm.schedule.length > 0 && !limits.warm.schedule) {
+    problems.push({
+      path: ['warm', 'schedule'],
+      message: `${provider} keeps no instances ready by a schedule`,
+    });
+  }
+  for (const [index, trigger] of settings.triggers.entries()) {
+    const kind = trigger.kind === 'event' ? trigger.source : trigger.kind;
+    const path = ['triggers', index];
+    if (!limits.triggers.includes(kind)) problems.push({path, message: `${provider} has no ${kind} trigger`});
+    if (trigger.kind === 'http' && !limits.auth.includes(trigger.auth)) {
+      problems.push({path: [...path, 'http', 'auth'], message: `${provider} has no auth ${trigger.auth}`});
+    }
+  }
+  for (const [name, source] of Object.entries(settings.secrets)) {
+    const store = source.slice(0, source.indexOf(':'));
+    if (source === 'env' || limits.secretStores.includes(store)) continue;
+    const known = ['env', ...limits.secretStores.map((prefix) => `${prefix}:…`)].join(', ');
+    problems.push({
+      path: ['secrets', name],
+      message: `${provider} takes secrets from ${known}, not ${source}`,
+    });
+  }
   if (settings.warm.min > settings.maxInstances) {
     problems.push({
       path: ['warm', 'min'],

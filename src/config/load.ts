@@ -141,7 +141,9 @@ function memberOf(value: unknown, key: string): {[key: string]: unknown} | undef
 }
 
 function valueAt(document: unknown, path: readonly (string | number)[]): unknown {
-  return path.reduce<unknown>((here, key) => (isObject(here) ? here[String(key)] : undefined), document);
+  const step = (here: unknown, key: string | number): unknown =>
+    Array.isArray(here) ? here[Number(key)] : isObject(here) ? here[String(key)] : undefined;
+  return path.reduce(step, document);
 }
 
 async function readIfPresent(file: string): Promise<string | null> {

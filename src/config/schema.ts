@@ -108,7 +108,7 @@ export const settingsSchema = z.strictObject(settings);
 export const configSchema = z.strictObject({
   name: z
     .string()
-    .refine(isFunctionName, FUNCTION_NAME_RULE)
+    .refine(isFunctionName, `must be ${FUNCTION_NAME_RULE}`)
     .meta({description: `The function's name: ${FUNCTION_NAME_RULE}.`}),
   model: z.strictObject({
     path: z.string().min(1).meta({description: 'The ONNX file, relative to thaw.yaml.'}),

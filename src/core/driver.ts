@@ -20,7 +20,10 @@ export interface Limits {
   readonly imageBytes: {readonly compressed: number | null; readonly unpacked: number | null};
   readonly requestBytes: number;
   readonly auth: readonly ('iam' | 'none')[];
+  /** Kinds of trigger, and for events the sources. */
   readonly triggers: readonly string[];
+  /** Where the provider itself can take secrets from, by the prefix of the reference. */
+  readonly secretStores: readonly string[];
   readonly scaleToZero: boolean;
   readonly warm: {readonly min: boolean; readonly schedule: boolean};
   /** `chill`: applying the chill plan makes the next request cold. */

@@ -35,7 +35,7 @@ function renderStep(step: Step, opChars: number): string[] {
 function renderFacts(facts: JsonObject): string[] {
   const names = Object.keys(facts);
   const nameChars = Math.max(0, ...names.map((name) => name.length));
-  return names.map((name) => `    ${name.padEnd(nameChars)}  ${renderValue(facts[name] ?? null)}`);
+  return names.map((name) => `    ${name.padEnd(nameChars)}  ${renderFact(facts[name] ?? null)}`);
 }
 
 function markOf(changes: readonly Change[]): Mark {
@@ -66,6 +66,11 @@ function renderChange({from, to}: Change): string {
   if (from === null) return renderValue(to);
   if (to === null) return `was ${renderValue(from)}`;
   return `${renderValue(from)} -> ${renderValue(to)}`;
+}
+
+/** A fact is for reading: words stay words. */
+function renderFact(value: Json): string {
+  return typeof value === 'string' && /^[\x20-\x7e]+$/.test(value) ? value : renderValue(value);
 }
 
 /** A value as one word where it is one; anything a terminal or a reader could trip over is quoted. */

@@ -5,7 +5,7 @@ import type {Image, Layer, LayerRole, Platform} from '../core/image.ts';
 import {canonicalJson} from '../core/json.ts';
 import type {ServeManifest} from '../core/model.ts';
 import type {FetchPackage, ImageOnDisk} from '../core/ports.ts';
-import {CERTIFICATES, inspectHostBase, NONROOT, planBase} from './base.ts';
+import {CERTIFICATES, NONROOT, planBase, type HostBase} from './base.ts';
 import {writeFailure} from './disk.ts';
 import {fileEntry, type Entry} from './entries.ts';
 import type {Compression} from './gzip.ts';
@@ -19,6 +19,7 @@ import {fetchNode, planRuntime} from './runtime-layer.ts';
 export interface BuildInput {
   readonly name: string;
   readonly platform: Platform;
+  readonly base: HostBase;
   readonly model: readonly ModelFile[];
   readonly serve: ServeManifest;
   /** The bundled handler; null if the project has none. */
@@ -99,12 +100,10 @@ export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
 
 async function gatherParts(input: BuildInput): Promise<ImageParts> {
   const {platform, progress, signal} = input;
-  // The base first: on a machine that cannot build, nothing is downloaded.
-  const base = planBase(await inspectHostBase(platform));
   const onBytes = (done: number, total: number | null): void => progress('node', done, total);
   const node = await fetchNode(platform, input.fetchPackage, onBytes, signal);
   return {
-    base,
+    base: planBase(input.base),
     runtime: await planRuntime(node, input.packageDir, input.onnxruntimeDir),
     model: planModel(input.model),
     modelCompression: await chooseModelCompression(input.model),

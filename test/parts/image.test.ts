@@ -8,6 +8,7 @@ import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {digestOf} from '../../src/core/digest.ts';
 import type {ImageOnDisk} from '../../src/core/ports.ts';
+import {inspectHostBase} from '../../src/image/base.ts';
 import {buildImage, type BuildInput} from '../../src/image/build.ts';
 import {bundleHandler} from '../../src/image/handler.ts';
 import {unpackImage} from '../../src/image/unpack.ts';
@@ -44,6 +45,7 @@ async function realInput(folder: string, cacheDir: string): Promise<BuildInput> 
   return {
     name: 'linear',
     platform: 'linux/amd64',
+    base: await inspectHostBase('linux/amd64'),
     model: [{path: 'model.onnx', file: modelFile}],
     serve: {
       schema: 'thaw.serve/1',

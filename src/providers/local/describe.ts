@@ -6,9 +6,7 @@ import type {FunctionState} from './protocol.ts';
 
 /** What a reader must know to judge figures from this engine. */
 export const ENGINE_FACTS: JsonObject = {
-  engine: 'process',
-  engineNote:
-    "not the image: its contents on this machine's own Node and ONNX Runtime; memory and CPU limits are not enforced",
+  engine: "process: the image's contents on this machine's own Node; memory and CPU are not limited",
 };
 
 /** Says what was found, in the words that every provider uses. */

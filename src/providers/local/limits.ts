@@ -17,6 +17,7 @@ export const limits: Limits = {
   // Nobody but this machine can reach the port, so nobody is asked who they are.
   auth: ['iam', 'none'],
   triggers: ['http'],
+  secretStores: [],
   scaleToZero: true,
   warm: {min: true, schedule: false},
   forceCold: 'chill',

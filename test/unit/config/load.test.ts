@@ -17,7 +17,8 @@ const limits: Limits = {
   imageBytes: {compressed: null, unpacked: null},
   requestBytes: 6_000_000,
   auth: ['iam', 'none'],
-  triggers: ['http'],
+  triggers: ['http', 'schedule', 'queue'],
+  secretStores: ['vault'],
   scaleToZero: true,
   warm: {min: true, schedule: false},
   forceCold: 'chill',
@@ -137,7 +138,7 @@ providers:
   locl: {engine: auto}
 `),
     ).toEqual([
-      '1:7 name 2 to 32 lower-case letters, digits and single hyphens, a letter first and no hyphen last, not "Credit Scoring"',
+      '1:7 name must be 2 to 32 lower-case letters, digits and single hyphens, a letter first and no hyphen last, not "Credit Scoring"',
       '2:1 modle unknown key (model)',
       '5:3 model.quantise unknown key (quantize)',
       '7:11 resources.memory must be an amount of memory such as 512Mi or 1Gi, not 12',

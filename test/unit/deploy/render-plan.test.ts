@@ -44,7 +44,7 @@ describe('a rendered plan', () => {
         '  . moon:Wait                 until it is updated',
         '  - moon:DeleteUrl            no http trigger any more',
         '      - triggers  was [{"kind":"http"}]',
-        '    region  "near side"',
+        '    region  near side',
         '',
       ].join('\n'),
     );

@@ -5,6 +5,7 @@ import {afterAll} from 'vitest';
 import {digestOf} from '../../../src/core/digest.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {Image, Layer} from '../../../src/core/image.ts';
+import {inspectHostBase} from '../../../src/image/base.ts';
 import type {BuildInput} from '../../../src/image/build.ts';
 import {fileEntry} from '../../../src/image/entries.ts';
 import {buildLayer} from '../../../src/image/layer.ts';
@@ -96,6 +97,7 @@ export async function buildInputIn(folder: string): Promise<BuildInput> {
   return {
     name: 'credit-scoring',
     platform: 'linux/amd64',
+    base: await inspectHostBase('linux/amd64'),
     model: [{path: 'model.onnx', file: join(folder, 'project', 'model.onnx')}],
     serve: {
       schema: 'thaw.serve/1',
