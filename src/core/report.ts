@@ -60,6 +60,18 @@ export interface ProviderReport {
   /** Median of wait minus infer over warm samples. */
   readonly warmOverheadMs: number | null;
   readonly load: LoadReport | null;
+  /** What the figures were made from; reports of an older thaw do not have it. */
+  readonly times?: GroupTimes;
+}
+
+/**
+ * `totalMs` of every good answer, in the order in which they came: what two reports are compared by. Failures and the
+ * first cold start after a new image are in no group. `unknown`: answers without evidence.
+ */
+export interface GroupTimes {
+  readonly cold: readonly number[];
+  readonly warm: readonly number[];
+  readonly unknown: readonly number[];
 }
 
 /** What was asked for, so that it can be asked for again. Header values are not kept: some are secrets. */
