@@ -57,7 +57,7 @@ function problemsIn(facts: JsonObject): string[] {
     const {file, line, column, path, message, nearest} = entry as unknown as Partial<PlacedProblem>;
     const place = file === undefined ? '' : `${relative(process.cwd(), file)}:${line}:${column}  `;
     const meant = nearest ? `, did you mean "${nearest}"?` : '';
-    return `${place}${path ? `${String(path)}: ` : ''}${message}${meant}`;
+    return `${place}${path ? `${path}: ` : ''}${message}${meant}`;
   });
 }
 

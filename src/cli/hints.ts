@@ -46,7 +46,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   PERMISSION_DENIED: () => ['Check who owns the file or folder named above.'],
   DISK_FULL: () => ['Free some space and run the command again: nothing half-written was left.'],
   DEPLOY_LOCKED: ({pid}) => [
-    `Wait for the other command (process ${String(pid)}) to end, then run this one again.`,
+    `Wait for the other command (process ${JSON.stringify(pid)}) to end, then run this one again.`,
   ],
   NOT_DEPLOYED: ({provider, versions}) =>
     versions === undefined ? [`$ thaw deploy ${text(provider, '')}`.trimEnd()] : ['$ thaw status --json'],

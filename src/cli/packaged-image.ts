@@ -45,7 +45,7 @@ export async function readPackagedImage({config}: Project, thawVersion: string):
 }
 
 /** The digest of a file; null if there is none. */
-export async function digestOfFile(file: string): Promise<Digest | null> {
+async function digestOfFile(file: string): Promise<Digest | null> {
   try {
     return digestOf(await readFile(file));
   } catch (error) {

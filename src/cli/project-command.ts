@@ -38,10 +38,11 @@ export abstract class ProjectCommand<C extends typeof Command = typeof Command> 
   }
 
   /** The providers that were named on the command line, all of them with `all`, or the project's default. */
-  protected async providers({config, provider}: Project, all = false): Promise<readonly ProjectProvider[]> {
+  protected async providers(project: Project, all = false): Promise<readonly ProjectProvider[]> {
+    const {config} = project;
     const named = [...new Set(this.argvRest)];
     const names = all ? config.providers.map(({name}) => name) : named.length > 0 ? named : [config.default];
-    return Promise.all(names.map((name) => provider(name)));
+    return Promise.all(names.map((name) => project.provider(name)));
   }
 
   private configFile(): string | undefined {

@@ -18,7 +18,7 @@ export function readExports(flags: readonly string[]): readonly Export[] {
   return flags
     .flatMap((flag) => flag.split(','))
     .map((text) => {
-      const [format = '', file = ''] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
+      const [format, file] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
       if (!Object.hasOwn(RENDERERS, format) || file === '') {
         const known = Object.keys(RENDERERS).join(' or ');
         throw new ThawError('USAGE', `--export takes FORMAT=FILE with the format ${known}, not "${text}"`);

@@ -3,7 +3,7 @@ import {join, resolve} from 'node:path';
 import {messageOf, systemCode, ThawError} from '../core/errors.ts';
 
 /** Where a project's sample request lies, as `thaw init` writes it. */
-export const SAMPLE_REQUEST = join('samples', 'request.json');
+const SAMPLE_REQUEST = join('samples', 'request.json');
 
 /** A request's body, and where it came from: a file, `-` for standard input, or the command line. */
 export interface RequestBody {

@@ -32,8 +32,7 @@ export class Terminal {
   constructor(options: TerminalOptions) {
     this.options = options;
     this.paint = paintFor(options.color);
-    this.interactive =
-      Boolean(process.stdin.isTTY && process.stderr.isTTY) && !options.json && !process.env['CI'];
+    this.interactive = process.stdin.isTTY && process.stderr.isTTY && !options.json && !process.env['CI'];
     this.width = process.stderr.columns ?? process.stdout.columns ?? 80;
   }
 

@@ -10,7 +10,7 @@ import {parseSource, type PlacedProblem, type Problem} from './document.ts';
 import {settingsBeyond} from './limits.ts';
 import {configSchema, SETTING_KEYS, settingsSchema, type WrittenSettings} from './schema.ts';
 
-export const CONFIG_FILE = 'thaw.yaml';
+const CONFIG_FILE = 'thaw.yaml';
 
 /** What the configuration has to ask of providers, which it does not know itself. */
 export interface ProviderReader {
