@@ -51,6 +51,8 @@ export interface ProviderReport {
   readonly notes: readonly string[];
   readonly cold: Summary;
   readonly warm: Summary;
+  /** Good answers without evidence, whatever was wanted of them; left out where there are none. */
+  readonly unknown?: Summary;
   /** How many good answers of each class came out, `firstAfterDeployMs` included. */
   readonly classes: {readonly [C in StartClass]: number};
   readonly missed: readonly Miss[];
