@@ -4,7 +4,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type {Report} from '../../src/core/report.ts';
 import {readImage} from '../../src/image/layout.ts';
 import {fixture} from '../instance.ts';
-import {openBench, until, type Bench, type Ended} from './thaw.ts';
+import {openBench, until, type Bench, type Ended, type Started} from './thaw.ts';
 
 /** Ctrl-C, in each command that runs long enough to get one. */
 describe('an interrupt', () => {
@@ -13,9 +13,9 @@ describe('an interrupt', () => {
   const benchmarks = (): string => join(bench.dir, 'slow', '.thaw', 'benchmarks');
 
   /** Starts a command, interrupts it once a condition holds, and waits for its end. */
-  async function interrupt(args: string[], when: () => Promise<boolean>): Promise<Ended> {
+  async function interrupt(args: string[], when: (child: Started) => Promise<boolean>): Promise<Ended> {
     const child = bench.start(args, slow);
-    await until(async () => child.exitCode !== null || when(), `thaw ${args.join(' ')} is under way`);
+    await until(async () => child.exitCode !== null || when(child), `thaw ${args.join(' ')} is under way`);
     child.kill('SIGINT');
     return child.ended;
   }
@@ -61,8 +61,9 @@ describe('an interrupt', () => {
   });
 
   it('of deploy is finished by the next deploy', async () => {
-    const started = Date.now();
-    const {code} = await interrupt(['deploy', '--yes'], async () => Date.now() - started > 150);
+    const {code} = await interrupt(['deploy', '--yes'], async (child) =>
+      child.said().includes('StartGateway'),
+    );
     expect([0, 130]).toContain(code);
     expect(await bench.thaw(['deploy', '--yes'], slow)).toMatchObject({code: 0});
     expect((await bench.thaw(['plan'], slow)).stdout).toContain('nothing to change');

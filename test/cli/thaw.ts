@@ -16,6 +16,13 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** A run that goes on. */
+export type Started = ChildProcess & {
+  readonly ended: Promise<Ended>;
+  /** What it has written to standard error so far. */
+  said(): string;
+};
+
 /** A place where thaw is used: a folder, and a state folder that nobody else has. */
 export interface Bench {
   readonly dir: string;
@@ -23,7 +30,7 @@ export interface Bench {
   /** Runs `thaw` in a folder below the bench and waits for its end. */
   thaw(args: readonly string[], options?: RunOptions): Promise<Ended>;
   /** Starts `thaw` and returns its process, without a terminal. */
-  start(args: readonly string[], options?: RunOptions): ChildProcess & {readonly ended: Promise<Ended>};
+  start(args: readonly string[], options?: RunOptions): Started;
   /** Destroys what was deployed from these projects, and removes the folder. */
   leave(): Promise<void>;
 }
@@ -56,7 +63,7 @@ export async function openBench(): Promise<Bench> {
       stdout: Buffer.concat(stdout).toString(),
       stderr: Buffer.concat(stderr).toString(),
     }));
-    return Object.assign(child, {ended});
+    return Object.assign(child, {ended, said: () => Buffer.concat(stderr).toString()});
   };
   const thaw: Bench['thaw'] = (args, options) => start(args, options).ended;
   return {
