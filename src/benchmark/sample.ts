@@ -18,11 +18,12 @@ export function toSample(provider: string, shot: Shot, invocation: Invocation): 
     totalMs: invocation.error === null ? waitedMs : timings.endMs,
     timings,
     evidence,
+    ...(invocation.unreadable === undefined ? {} : {unreadable: invocation.unreadable}),
   };
 }
 
 function errorOf({error, status}: Invocation): string | null {
-  if (error) return `${error.kind}: ${error.message}`;
+  if (error) return error.kind === 'answer' ? error.message : `${error.kind}: ${error.message}`;
   return status !== null && status >= 400 ? `HTTP ${status}` : null;
 }
 

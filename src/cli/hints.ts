@@ -43,6 +43,9 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   PLATFORM_UNSUPPORTED: () => ['docs/platforms.md says what works where.'],
   RUNTIME_UNAVAILABLE: () => ['$ npm run build'],
   FETCH_FAILED: () => ['Check that npm itself reaches its registry:', '$ npm ping'],
+  CREDENTIALS_MISSING: ({provider}) => [
+    `Sign in with ${text(provider, 'the provider')}'s own tool, or set its variables in the environment.`,
+  ],
   PERMISSION_DENIED: () => ['Check who owns the file or folder named above.'],
   DISK_FULL: () => ['Free some space and run the command again: nothing half-written was left.'],
   DEPLOY_LOCKED: ({pid}) => [

@@ -31,6 +31,27 @@ export interface HttpRequest {
  */
 export type Http = (request: HttpRequest) => Promise<Invocation>;
 
+/** What a signature covers. */
+export interface SignableRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: {readonly [name: string]: string};
+  readonly body: Uint8Array | null;
+}
+
+/** Headers that prove who sends a request, and how long the very same request may be sent with them. */
+export interface Signature {
+  readonly headers: {readonly [name: string]: string};
+  readonly validMs: number;
+}
+
+/**
+ * Signs a request.
+ *
+ * @throws ThawError CREDENTIALS_MISSING
+ */
+export type SignRequest = (request: SignableRequest) => Promise<Signature>;
+
 /** Bytes done of how many; total is null while it is not known. */
 export type ProgressFn = (doneBytes: number, totalBytes: number | null) => void;
 

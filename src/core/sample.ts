@@ -26,6 +26,11 @@ export interface Evidence {
 export interface Timings {
   /** The request went out this late. */
   readonly sentMs: number;
+  /** The host's name was resolved; left out where there was nothing to resolve. */
+  readonly resolvedMs?: number;
+  /** The TCP connection stood; left out where a kept one was used. */
+  readonly openedMs?: number;
+  /** The connection was ready for the request, TLS included. */
   readonly connectedMs: number | null;
   readonly writtenMs: number | null;
   readonly firstByteMs: number | null;
@@ -42,9 +47,11 @@ export interface Invocation {
   readonly body: Uint8Array;
   readonly timings: Timings;
   readonly evidence: Evidence | null;
-  /** Why no whole answer came. */
+  /** Evidence headers that are missing or malformed beside others that came, by name. */
+  readonly unreadable?: readonly string[];
+  /** Why no whole answer came; `answer`: it came, and is none to what was asked. */
   readonly error: {
-    readonly kind: 'timeout' | 'refused' | 'reset' | 'tls' | 'dns' | 'other';
+    readonly kind: 'timeout' | 'refused' | 'reset' | 'tls' | 'dns' | 'answer' | 'other';
     readonly message: string;
   } | null;
 }
@@ -85,4 +92,6 @@ export interface Sample {
   readonly totalMs: number;
   readonly timings: Timings;
   readonly evidence: Evidence | null;
+  /** Evidence headers that are missing or malformed beside others that came, by name. */
+  readonly unreadable?: readonly string[];
 }

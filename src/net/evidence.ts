@@ -1,6 +1,13 @@
 import type {Digest} from '../core/digest.ts';
 import {PHASES, type Evidence, type Phase, type PhaseTimes} from '../core/sample.ts';
 
+/** The headers that prove something, and what they look like. */
+const PROOF = {
+  'thaw-boot': /^[\w.:-]{1,128}$/,
+  'thaw-ordinal': /^[1-9]\d{0,14}$/,
+  'thaw-boot-age': /^\d{1,12}(\.\d{1,20})?$/,
+} as const;
+
 /**
  * Reads what an instance said of itself from an answer's headers (names in lower case).
  *
@@ -8,9 +15,9 @@ import {PHASES, type Evidence, type Phase, type PhaseTimes} from '../core/sample
  * descriptive (the image, the phases) is left out where it is malformed. Never throws.
  */
 export function parseEvidence(headers: {readonly [name: string]: string}): Evidence | null {
-  const bootId = matching(/^[\w.:-]{1,128}$/, headers['thaw-boot']);
-  const ordinal = matching(/^[1-9]\d{0,14}$/, headers['thaw-ordinal']);
-  const bootAge = matching(/^\d{1,12}(\.\d{1,20})?$/, headers['thaw-boot-age']);
+  const bootId = matching(PROOF['thaw-boot'], headers['thaw-boot']);
+  const ordinal = matching(PROOF['thaw-ordinal'], headers['thaw-ordinal']);
+  const bootAge = matching(PROOF['thaw-boot-age'], headers['thaw-boot-age']);
   if (bootId === null || ordinal === null || bootAge === null) return null;
   return {
     bootId,
@@ -21,6 +28,16 @@ export function parseEvidence(headers: {readonly [name: string]: string}): Evide
     restarted: headers['thaw-restarted'] === '1',
     phases: parseServerTiming(headers['server-timing'] ?? ''),
   };
+}
+
+/**
+ * The names of the headers for want of which evidence is none: missing or malformed, while others came. An answer
+ * without any of them does not claim to prove anything.
+ */
+export function unreadableEvidence(headers: {readonly [name: string]: string}): readonly string[] {
+  const proofs = Object.entries(PROOF);
+  if (proofs.every(([name]) => headers[name] === undefined)) return [];
+  return proofs.filter(([name, pattern]) => matching(pattern, headers[name]) === null).map(([name]) => name);
 }
 
 /**
