@@ -29,6 +29,7 @@ export function summarize({provider, url, image, notes, samples}: Subject): Prov
   const failed = samples.filter((sample) => sample.error !== null);
   const cold = good.filter((sample) => sample.class === 'cold' && !sample.firstAfterDeploy);
   const warm = good.filter((sample) => sample.class === 'warm');
+  const unknown = good.filter((sample) => sample.class === 'unknown');
   const failures = (want: Shot['want']): number =>
     failed.filter((sample) => sample.shot.want === want).length;
 
@@ -46,10 +47,18 @@ export function summarize({provider, url, image, notes, samples}: Subject): Prov
     notes: [...notes, ...strangerNotes(good, image)],
     cold: {
       ...summaryOf(cold, failures('cold')),
-      phases: {...medianPhases(cold, PHASES), ...(residualMs === null ? {} : {residual: residualMs})},
+      phases: {
+        ...wirePhases(cold),
+        ...medianPhases(cold, PHASES),
+        ...(residualMs === null ? {} : {residual: residualMs}),
+      },
     },
     // A warm instance was ready long before: how long it had waited is no part of the client's wait.
-    warm: {...summaryOf(warm, failures('warm')), phases: medianPhases(warm, ['infer'])},
+    warm: {
+      ...summaryOf(warm, failures('warm')),
+      phases: {...wirePhases(warm), ...medianPhases(warm, ['infer'])},
+    },
+    ...(unknown.length > 0 ? {unknown: {...summaryOf(unknown, 0), phases: wirePhases(unknown)}} : {}),
     classes: classCounts(good),
     missed: counted(
       good
@@ -60,11 +69,14 @@ export function summarize({provider, url, image, notes, samples}: Subject): Prov
     firstAfterDeployMs: good.find((sample) => sample.firstAfterDeploy)?.totalMs ?? null,
     warmOverheadMs,
     load: null,
+    times: {cold: cold.map(totalOf), warm: warm.map(totalOf), unknown: unknown.map(totalOf)},
   };
 }
 
+const totalOf = ({totalMs}: Sample): number => totalMs;
+
 function summaryOf(samples: readonly Sample[], failures: number): Omit<Summary, 'phases'> {
-  const sorted = samples.map((sample) => sample.totalMs).sort((a, b) => a - b);
+  const sorted = samples.map(totalOf).sort((a, b) => a - b);
   const p50 = estimateQuantile(sorted, 0.5);
   const p90 = estimateQuantile(sorted, 0.9);
   const p95 = estimateQuantile(sorted, 0.95);
@@ -96,6 +108,17 @@ function medianPhases(samples: readonly Sample[], phases: readonly Phase[]): {[p
     if (middle !== null) medians[phase] = middle;
   }
   return medians;
+}
+
+/** What comes before and after the wait for the first byte: `connect`, TLS included, and `response`. */
+function wirePhases(samples: readonly Sample[]): {[phase: string]: number} {
+  const times = samples.map(({timings: {sentMs, connectedMs, firstByteMs, endMs}}) => ({
+    connect: connectedMs === null ? null : connectedMs - sentMs,
+    response: firstByteMs === null ? null : endMs - firstByteMs,
+  }));
+  const connect = median(times.flatMap((time) => time.connect ?? []));
+  const response = median(times.flatMap((time) => time.response ?? []));
+  return {...(connect === null ? {} : {connect}), ...(response === null ? {} : {response})};
 }
 
 /** The client's wait less what the instance accounts for and what even a warm request costs on the way. */

@@ -22,8 +22,9 @@ export interface Summary {
   /** By quantile (`p50`): distribution-free bounds, each of which alone holds with 95 % confidence. */
   readonly intervals: {readonly [quantile: string]: readonly [lowMs: number | null, highMs: number | null]};
   /**
-   * Median of each reported phase that is part of the client's wait: of warm samples `infer`; of cold ones all, and
-   * `residual`, the wait that neither a phase nor the median warm overhead explains, where it can be computed.
+   * Medians on the client's timeline. `connect` (TLS included) comes before the wait that the quantiles are of,
+   * `response` after it. Within it, of warm samples `infer`; of cold ones every phase that the instance reports, and
+   * `residual`, what neither a phase nor the median warm overhead explains, where it can be computed.
    */
   readonly phases: {readonly [phase: string]: number};
 }

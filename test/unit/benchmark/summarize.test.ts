@@ -4,6 +4,9 @@ import type {PhaseTimes, Sample} from '../../../src/core/sample.ts';
 
 const image = `sha256:${'1'.repeat(64)}` as const;
 
+/** What every sample here spends before its wait and after it. */
+const WIRE = {connect: 2, response: 5};
+
 function sample(
   totalMs: number,
   told: Partial<Sample> = {},
@@ -20,7 +23,7 @@ function sample(
     status: 200,
     error: null,
     totalMs,
-    timings: {sentMs: 0, connectedMs: 0, writtenMs: 0, firstByteMs: totalMs, endMs: totalMs},
+    timings: {sentMs: 1, connectedMs: 3, writtenMs: 4, firstByteMs: 3 + totalMs, endMs: 8 + totalMs},
     evidence: {
       bootId: 'b',
       ordinal: 2,
@@ -113,19 +116,19 @@ test('the residual is the wait less the phases less what a warm request costs on
   ]);
   // Overheads 2, 3, 8; residuals 100 − 73 − 3, 120 − 75 − 3, 200 − 77 − 3.
   expect(warmOverheadMs).toBe(3);
-  expect(cold.phases).toEqual({boot: 42, import: 10, load: 20, wait: 1, infer: 2, residual: 42});
-  expect(warm.phases).toEqual({infer: 1});
+  expect(cold.phases).toEqual({...WIRE, boot: 42, import: 10, load: 20, wait: 1, infer: 2, residual: 42});
+  expect(warm.phases).toEqual({...WIRE, infer: 1});
 });
 
 test('how long a warm instance had been ready is no part of a wait', () => {
-  expect(report([sample(3, {}, {wait: 60_000, infer: 1})]).warm.phases).toEqual({infer: 1});
+  expect(report([sample(3, {}, {wait: 60_000, infer: 1})]).warm.phases).toEqual({...WIRE, infer: 1});
 });
 
 test('there is no residual without phases, and none without a warm request to compare with', () => {
   const cold = sample(100, {class: 'cold'}, {boot: 40});
-  expect(report([cold]).cold.phases).toEqual({boot: 40});
+  expect(report([cold]).cold.phases).toEqual({...WIRE, boot: 40});
   expect(report([cold]).warmOverheadMs).toBeNull();
-  expect(report([sample(100, {class: 'cold'}), sample(3, {}, {infer: 1})]).cold.phases).toEqual({});
+  expect(report([sample(100, {class: 'cold'}), sample(3, {}, {infer: 1})]).cold.phases).toEqual(WIRE);
 });
 
 test('answers from another image are noted', () => {
@@ -146,4 +149,18 @@ test('no samples make a report without figures', () => {
     firstAfterDeployMs: null,
     warmOverheadMs: null,
   });
+});
+
+test('what is unknown is summed up apart, and every good time is kept for comparing', () => {
+  const samples = [
+    sample(4, {class: 'unknown', evidence: null}),
+    sample(1),
+    sample(3, {class: 'cold'}),
+    sample(2),
+    sample(9, {error: 'HTTP 500'}),
+  ];
+  const {unknown, times} = report(samples);
+  expect(unknown).toMatchObject({n: 1, minMs: 4, phases: WIRE});
+  expect(times).toEqual({cold: [3], warm: [1, 2], unknown: [4]});
+  expect(report([sample(1)])).not.toHaveProperty('unknown');
 });
