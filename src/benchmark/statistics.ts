@@ -64,10 +64,11 @@ export function mean(values: readonly number[]): number | null {
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function quantileOf(sorted: readonly number[], q: number): number | null {
+/** A sample's own quantile, of Hyndman and Fan's type 7; null of no values. Values may be infinite. */
+export function quantileOf(sorted: ArrayLike<number>, q: number): number | null {
   const position = (sorted.length - 1) * q;
   const below = sorted[Math.floor(position)];
   const above = sorted[Math.ceil(position)];
   if (below === undefined || above === undefined) return null;
-  return below + (above - below) * (position - Math.floor(position));
+  return below === above ? below : below + (above - below) * (position - Math.floor(position));
 }

@@ -73,6 +73,26 @@ test.each([
   expect(quantileRanks(n, q)).toEqual({low, high});
 });
 
+// scipy.stats.quantile_test(...).confidence_interval, one-sided, by test/fixtures/statistics.py.
+test.each([
+  [12, 0.5, 3, 10],
+  [60, 0.5, 24, 37],
+  [60, 0.9, 50, 59],
+  [60, 0.95, 54, 60],
+  [300, 0.99, 294, 300],
+  [500, 0.95, 467, 484],
+  [3000, 0.999, 2994, 3000],
+  [2994, 0.999, 2988, null],
+])('of %i values scipy bounds the %d quantile by the same ranks, %s and %s', (n, q, low, high) => {
+  expect(quantileRanks(n, q)).toEqual({low, high});
+});
+
+test('values that never came stand above all others, and a quantile among them is infinite', () => {
+  const values = [...oneTo(60), Infinity, Infinity, Infinity, Infinity];
+  expect(estimateQuantile(values, 0.5)).toMatchObject({point: 32.5});
+  expect(estimateQuantile(values, 0.95).point).toBe(Infinity);
+});
+
 test('each rank is the tightest that has 95 % confidence, by the binomial summed exactly', () => {
   // Exact: the binomial with q = a/b, in whole numbers.
   const cumulative = (n: number, a: bigint, b: bigint): bigint[] => {
