@@ -32,6 +32,6 @@ function errorOf({error, status}: Invocation): string | null {
  * only when it comes back to its event loop, by when the answer may be there: to count from that would be to lose
  * milliseconds. A large body counts as part of the wait.
  */
-function waitMs({sentMs, connectedMs, firstByteMs}: Timings): number | null {
+export function waitMs({sentMs, connectedMs, firstByteMs}: Timings): number | null {
   return firstByteMs === null ? null : firstByteMs - (connectedMs ?? sentMs);
 }

@@ -3,13 +3,18 @@ import type {AddressInfo, Socket} from 'node:net';
 import {setTimeout as delay} from 'node:timers/promises';
 import type {PhaseTimes} from '../../../src/core/sample.ts';
 
+/** Milliseconds: always the same, or drawn each time. */
+type Delay = number | (() => number);
+
+const drawn = (delay: Delay): number => (typeof delay === 'number' ? delay : delay());
+
 /** How the scripted platform behaves; times in milliseconds. */
 export interface Script {
   /** What a boot takes, and how it is reported. */
   readonly boot: Required<Pick<PhaseTimes, 'boot' | 'import' | 'load'>>;
-  readonly inferMs: number;
+  readonly inferMs: Delay;
   /** Platform time before a boot that no phase reports. */
-  readonly queueMs: number;
+  readonly queueMs: Delay;
   /** `lying` always claims to be on its first request; `silent` gives no evidence. */
   readonly evidence: 'honest' | 'lying' | 'silent';
   readonly image: string;
@@ -17,6 +22,8 @@ export interface Script {
 
 export interface ScriptedServer {
   readonly url: string;
+  /** What the server itself saw: from a request's arrival to its answer's headers, and whether it was booted for. */
+  readonly served: readonly {readonly cold: boolean; readonly tookMs: number}[];
   /** Ends the instance, so that the next request is cold. */
   chill(): void;
   /** Boots an instance that no request asked for. */
@@ -45,14 +52,14 @@ export async function startScriptedServer(script: Script): Promise<ScriptedServe
   const bootMs = script.boot.boot + script.boot.import + script.boot.load;
   const start = async (): Promise<Instance> => {
     const id = `boot-${++boots}`;
-    await delay(script.queueMs);
+    await delay(drawn(script.queueMs));
     return {id, bornMs: performance.now(), ready: delay(bootMs), answered: 0};
   };
-  const evidenceOf = (serving: Instance, waitMs: number): http.OutgoingHttpHeaders => {
+  const served: {cold: boolean; tookMs: number}[] = [];
+  const evidenceOf = (serving: Instance, waitMs: number, inferMs: number): http.OutgoingHttpHeaders => {
     if (script.evidence === 'silent') return {};
     const ordinal = script.evidence === 'lying' ? 1 : serving.answered;
-    const phases =
-      ordinal === 1 ? {...script.boot, wait: waitMs, infer: script.inferMs} : {infer: script.inferMs};
+    const phases = ordinal === 1 ? {...script.boot, wait: waitMs, infer: inferMs} : {infer: inferMs};
     return {
       'thaw-boot': serving.id,
       'thaw-ordinal': String(ordinal),
@@ -66,6 +73,7 @@ export async function startScriptedServer(script: Script): Promise<ScriptedServe
 
   const server = http.createServer((request, response) => {
     request.resume();
+    const arrivedMs = performance.now();
     request.on('end', () => {
       void (async () => {
         if (failure === 'hang up') {
@@ -73,12 +81,20 @@ export async function startScriptedServer(script: Script): Promise<ScriptedServe
           request.socket.destroy();
           return;
         }
+        const cold = instance === null;
         const serving = await (instance ??= start());
         const cameMs = performance.now() - serving.bornMs;
         await serving.ready;
-        await delay(script.inferMs);
+        const inferFromMs = performance.now();
+        await delay(drawn(script.inferMs));
         serving.answered++;
-        response.writeHead(failure ?? 200, evidenceOf(serving, Math.max(0, cameMs - bootMs))).end('{}');
+        const headers = evidenceOf(
+          serving,
+          Math.max(0, cameMs - bootMs),
+          typeof script.inferMs === 'number' ? script.inferMs : performance.now() - inferFromMs,
+        );
+        response.writeHead(failure ?? 200, headers).end('{}');
+        served.push({cold, tookMs: performance.now() - arrivedMs});
         failure = null;
       })();
     });
@@ -91,6 +107,7 @@ export async function startScriptedServer(script: Script): Promise<ScriptedServe
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    served,
     chill: () => {
       instance = null;
     },
