@@ -5,22 +5,28 @@ import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../core/erro
 import type {Clock, Http, HttpRequest} from '../core/ports.ts';
 import type {Invocation} from '../core/sample.ts';
 import {systemClock} from './clock.ts';
-import {parseEvidence} from './evidence.ts';
+import {parseEvidence, unreadableEvidence} from './evidence.ts';
 
 type WireError = NonNullable<Invocation['error']>;
 
 const CLOSED: WireError = {kind: 'reset', message: 'the connection was closed before the answer was whole'};
 
+/** As many as a load may have had under way when it met a stall: to open them anew would add to the next one. */
+const KEPT_CONNECTIONS_MAX = 10_000;
+
 /**
  * Makes an HTTP client that sends each request exactly once (no retry, no redirect) and times it on the socket's
  * own events. Connections are kept and shared by the requests of one client, except where a request asks for a
- * connection of its own.
+ * connection of its own. All its requests are dated by one reading of the wall clock: if that is set meanwhile, the
+ * times between them stay what they were.
  */
 export function createHttp(clock: Clock = systemClock): Http {
   const agents = {
-    'http:': new http.Agent({keepAlive: true}),
-    'https:': new https.Agent({keepAlive: true}),
+    'http:': new http.Agent({keepAlive: true, maxFreeSockets: KEPT_CONNECTIONS_MAX}),
+    'https:': new https.Agent({keepAlive: true, maxFreeSockets: KEPT_CONNECTIONS_MAX}),
   };
+  const onAbortOf = createAbortListeners();
+  const epochMs = clock.now() - clock.monotonicMs();
   return async (request) => {
     throwIfInterrupted(request.signal);
     const url = new URL(request.url);
@@ -28,7 +34,7 @@ export function createHttp(clock: Clock = systemClock): Http {
       throw new TypeError(`thaw speaks http and https, not ${url.protocol} (${request.url})`);
     }
     const agent = request.freshConnection === true ? false : agents[url.protocol];
-    return await sendOnce(url, request, agent, clock);
+    return await sendOnce(url, request, agent, clock, epochMs, onAbortOf);
   };
 }
 
@@ -37,12 +43,16 @@ function sendOnce(
   request: HttpRequest,
   agent: http.Agent | false,
   clock: Clock,
+  epochMs: number,
+  onAbortOf: OnAbort,
 ): Promise<Invocation> {
   return new Promise((resolve, reject) => {
-    const at = new Date(clock.now()).toISOString();
     const dueMs = clock.monotonicMs();
+    const at = new Date(epochMs + dueMs).toISOString();
     const sinceDue = (): number => clock.monotonicMs() - dueMs;
 
+    let resolvedMs: number | null = null;
+    let openedMs: number | null = null;
     let connectedMs: number | null = null;
     let writtenMs: number | null = null;
     let firstByteMs: number | null = null;
@@ -63,20 +73,30 @@ function sendOnce(
       if (settled) return;
       settled = true;
       clearTimeout(timer);
-      request.signal.removeEventListener('abort', onAbort);
+      forgetAbort();
       outcome();
     };
     const finish = (error: WireError | null): void =>
       settle(() => {
         const endMs = sinceDue();
         const headers = response ? headersOf(response) : {};
+        const unreadable = unreadableEvidence(headers);
         resolve({
           at,
           status: response?.statusCode ?? null,
           headers,
           body: Buffer.concat(chunks),
-          timings: {sentMs, connectedMs, writtenMs, firstByteMs, endMs},
+          timings: {
+            sentMs,
+            ...(resolvedMs === null ? {} : {resolvedMs}),
+            ...(openedMs === null ? {} : {openedMs}),
+            connectedMs,
+            writtenMs,
+            firstByteMs,
+            endMs,
+          },
           evidence: parseEvidence(headers),
+          ...(unreadable.length === 0 ? {} : {unreadable}),
           error,
         });
         // An answer that came before all was sent, as to a body too large: the rest need not go out.
@@ -89,7 +109,7 @@ function sendOnce(
         outgoing.destroy();
         reject(new ThawError('INTERRUPTED', 'interrupted', {}, {cause: request.signal.reason}));
       });
-    request.signal.addEventListener('abort', onAbort, {once: true});
+    const forgetAbort = onAbortOf(request.signal, onAbort);
     const timer = setTimeout(
       () => finish({kind: 'timeout', message: `no whole answer within ${request.timeoutMs} ms`}),
       request.timeoutMs,
@@ -103,9 +123,16 @@ function sendOnce(
         connectedMs = sinceDue();
       };
       // The agent hands out a kept connection as it is, and a new one before it is connected.
-      if (socket.connecting)
+      if (socket.connecting) {
+        // Once for each address of the host: the last one counts.
+        socket.on('lookup', () => {
+          resolvedMs = sinceDue();
+        });
+        socket.once('connect', () => {
+          openedMs = sinceDue();
+        });
         socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', onConnected);
-      else onConnected();
+      } else onConnected();
       socket.prependListener('data', onFirstByte);
     });
     // An interim answer (1xx) is not the answer.
@@ -130,6 +157,32 @@ function sendOnce(
       writtenMs = sinceDue();
     });
   });
+}
+
+/** Calls back when the signal fires, once; returns how to be called no more. */
+type OnAbort = (signal: AbortSignal, callback: () => void) => () => void;
+
+/**
+ * Listens once to each signal, however many requests wait on it. A signal looks through all its listeners for each
+ * that comes or goes, which thousands of requests under way would feel, and warns of a leak.
+ */
+function createAbortListeners(): OnAbort {
+  const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+  return (signal, callback) => {
+    const callbacks = waiting.get(signal) ?? new Set();
+    if (!waiting.has(signal)) {
+      waiting.set(signal, callbacks);
+      signal.addEventListener(
+        'abort',
+        () => {
+          for (const each of callbacks) each();
+        },
+        {once: true},
+      );
+    }
+    callbacks.add(callback);
+    return () => void callbacks.delete(callback);
+  };
 }
 
 /** Header values as one string each, as they would stand in one line. */
