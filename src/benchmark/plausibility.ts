@@ -121,7 +121,7 @@ function findImpossible(samples: readonly Sample[]): Finding[] {
   const impossible = samples.filter(({evidence}) => evidence !== null && !isPossible(evidence));
   const evidence = impossible[0]?.evidence;
   if (!evidence) return [];
-  const note = `${count(impossible, 'answer')} of ${samples.length} claim what no instance can, as in ${shot(impossible[0])}: ordinal ${evidence.ordinal} at an age of ${evidence.bootAgeMs} ms`;
+  const note = `${count(impossible, 'answer')} of ${samples.length} claimed what no instance can, as in ${shot(impossible[0])}: ordinal ${evidence.ordinal} at an age of ${evidence.bootAgeMs} ms`;
   return [{note, doubted: impossible}];
 }
 
@@ -143,7 +143,7 @@ function findRepeatedOrdinals(boots: readonly Boot[]): Finding[] {
   const {bootId, ordinal, bootAgeMs} = first.evidence;
   const word = bootAgeMs === second.evidence.bootAgeMs ? ' word for word, as a cache would' : '';
   const note =
-    `${ofBoots(repeating, boots)} number several answers alike: ${bootId} gave ${times} answers as its request ` +
+    `${ofBoots(repeating, boots)} counted several answers alike: ${bootId} gave ${times} answers as its request ` +
     `${ordinal}, as in ${shot(first.sample)} and ${shot(second.sample)}${word}`;
   const caught = repeating.map(({boot}) => boot);
   return [{note, caught, doubted: caught.flatMap(samplesOf)}];
@@ -169,7 +169,7 @@ function findFallingOrdinals(boots: readonly Boot[]): Finding[] {
   if (!example) return [];
   const {earlier, later} = example;
   const note =
-    `${ofBoots(falling, boots)} count backwards: ${later.evidence.bootId} answered ${shot(earlier.sample)} as its ` +
+    `${ofBoots(falling, boots)} counted backwards: ${later.evidence.bootId} answered ${shot(earlier.sample)} as its ` +
     `request ${earlier.evidence.ordinal}, and ${shot(later.sample)} after that as its request ${later.evidence.ordinal}`;
   const caught = falling.map(({boot}) => boot);
   return [{note, caught, doubted: caught.flatMap(samplesOf)}];
@@ -206,7 +206,7 @@ function findStrayAges(boots: readonly Boot[]): Finding[] {
   const between = `${formatMs(passedMs)} from ${shot(earlier.sample)} to ${shot(later.sample)}`;
   const claim =
     grownMs < 0 ? `grew ${formatMs(-grownMs)} younger in the ` : `aged by ${formatMs(grownMs)} in the `;
-  const note = `${ofBoots(stray, boots)} tell an age that does not keep step with the clock: ${earlier.evidence.bootId} ${claim}${between}`;
+  const note = `${ofBoots(stray, boots)} told an age that does not keep step with the clock: ${earlier.evidence.bootId} ${claim}${between}`;
   const caught = stray.map(({boot}) => boot);
   return [{note, caught, doubted: caught.flatMap(unsettled)}];
 }
@@ -245,7 +245,7 @@ function findCommonBirths(boots: readonly Boot[]): Finding[] {
   const [one, other] = suspect;
   if (!one || !other) return [];
   const note =
-    `${suspect.length} of ${boots.length} boot ids claim to have been born at one moment, though met one after the ` +
+    `${suspect.length} of ${boots.length} boot ids claimed to have been born at one moment, though met one after the ` +
     `other, as ${one.first.evidence.bootId} in ${shot(one.first.sample)} and ${other.first.evidence.bootId} in ` +
     `${shot(other.first.sample)}: unless they were started together, the ids or the ages are made up`;
   return [
@@ -292,7 +292,7 @@ function findShortLives(answers: readonly Answer[]): Finding[] {
   const example = short[0];
   if (!example) return [];
   const {evidence, sample} = example;
-  const note = `${count(short, 'first answer')} report${short.length === 1 ? 's' : ''} a start that took longer than the instance had lived, as ${shot(sample)}: ${formatMs(startMs(evidence))} at an age of ${formatMs(evidence.bootAgeMs)}`;
+  const note = `${count(short, 'first answer')} reported a start that took longer than the instance had lived, as ${shot(sample)}: ${formatMs(startMs(evidence))} at an age of ${formatMs(evidence.bootAgeMs)}`;
   return [{note, doubted: short.map(({sample}) => sample)}];
 }
 
@@ -308,7 +308,7 @@ function findLongPhases(answers: readonly Answer[]): Finding[] {
   const long = answers.filter((answer) => meanwhileMs(answer) > answer.waitMs + ROUNDED_MS);
   const example = long[0];
   if (!example) return [];
-  const note = `${count(long, 'answer')} of ${answers.length} report${long.length === 1 ? 's' : ''} phases that took longer than the client waited, as ${shot(example.sample)}: ${formatMs(meanwhileMs(example))} in a wait of ${formatMs(example.waitMs)}`;
+  const note = `${count(long, 'answer')} of ${answers.length} reported phases that took longer than the client waited, as ${shot(example.sample)}: ${formatMs(meanwhileMs(example))} in a wait of ${formatMs(example.waitMs)}`;
   return [{note, doubted: []}];
 }
 
@@ -318,7 +318,7 @@ const shot = (sample: Sample | undefined): string => `shot ${sample?.shot.index 
 const count = (items: readonly unknown[], noun: string): string =>
   `${items.length} ${noun}${items.length === 1 ? '' : 's'}`;
 const ofBoots = (some: readonly unknown[], all: readonly unknown[]): string =>
-  `${some.length} of ${count(all, 'instance')}`;
+  `${some.length} of ${all.length} instances`;
 const samplesOf = (boot: Boot): Sample[] => boot.map(({sample}) => sample);
 
 function groupedBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {

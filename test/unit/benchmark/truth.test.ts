@@ -31,7 +31,7 @@ async function measure(seed: number, lie: Lie | null = null) {
   const {samples} = await runShots({
     provider: 'local',
     shots: scheduleShots({cold: 300, warm: 700, freshImage: false}),
-    chill: platform.chill,
+    chill: () => platform.chill(),
     async fire(shot): Promise<Invocation> {
       const invocation = await platform.fire(shot);
       const {evidence, at, timings} = invocation;
@@ -186,7 +186,7 @@ describe('a platform on the loopback, with delays drawn anew for each of 20 seed
     const weighed = weighEvidence(samples);
     expect(weighed.notes).toEqual([
       expect.stringMatching(
-        /^1 of 8 instances number several answers alike: boot-8 gave 65 answers as its request 1/,
+        /^1 of 8 instances counted several answers alike: boot-8 gave 65 answers as its request 1/,
       ),
       '65 of 72 samples are unknown, because the evidence for what they were contradicts itself',
     ]);
@@ -202,16 +202,16 @@ describe('evidence that lies', () => {
   const lies: readonly (readonly [string, () => Lie, RegExp])[] = [
     ['an ordinal that is always 1', () => (e) => ({...e, ordinal: 1}), /as its request 1, as in shot/],
     ['an ordinal that is always 7', () => (e) => ({...e, ordinal: 7}), /as its request 7/],
-    ['ordinals that fall', () => (e, index) => ({...e, ordinal: 5000 - index}), /count backwards/],
+    ['ordinals that fall', () => (e, index) => ({...e, ordinal: 5000 - index}), /counted backwards/],
     [
       'a boot id that changes on every answer',
       () => (e, index) => ({...e, bootId: `made-up-${index}`}),
-      /boot ids claim to have been born at one moment/,
+      /boot ids claimed to have been born at one moment/,
     ],
     [
       'a boot id that changes, and an ordinal that is always 1',
       () => (e, index) => ({...e, bootId: `made-up-${index}`, ordinal: 1}),
-      /boot ids claim to have been born at one moment/,
+      /boot ids claimed to have been born at one moment/,
     ],
     [
       'an age that is always young',
@@ -225,7 +225,7 @@ describe('evidence that lies', () => {
       /younger in the/,
     ],
     ['an age that jumps about', jumping, /does not keep step with the clock/],
-    ['an age from the past', fromThePast, /boot ids claim to have been born at one moment/],
+    ['an age from the past', fromThePast, /boot ids claimed to have been born at one moment/],
     ['answers from a cache', cached, /word for word, as a cache would/],
     ['an age that is negative', () => (e) => ({...e, bootAgeMs: -5}), /ordinal \d+ at an age of -5 ms/],
     ['an age that is no number', () => (e) => ({...e, bootAgeMs: NaN}), /at an age of NaN ms/],

@@ -9,6 +9,7 @@ import {setTimeout as delay} from 'node:timers/promises';
 import {afterEach, expect, test} from 'vitest';
 import type {HttpRequest} from '../../../src/core/ports.ts';
 import type {Invocation} from '../../../src/core/sample.ts';
+import {systemClock} from '../../../src/net/clock.ts';
 import {createHttp, kindOf} from '../../../src/net/http.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -144,6 +145,39 @@ test('a kept connection that the server has dropped is an error, not a second se
   expect(second.error?.kind).toBe('reset');
   expect(second.status).toBeNull();
   expect(requests).toBe(2);
+});
+
+test('looking up a name, opening a connection and TLS are told apart', async () => {
+  const port = await serve((_, response) => response.end());
+  const client = createHttp();
+  const named = await send(port, {url: `http://localhost:${port}/`, freshConnection: true}, client);
+  const {sentMs, resolvedMs = NaN, openedMs = NaN, connectedMs} = named.timings;
+  const moments = [sentMs, resolvedMs, openedMs, connectedMs ?? NaN];
+  expect(moments).toEqual([...moments].sort((x, y) => x - y));
+  // There is no name to look up; and a kept connection is open.
+  expect((await send(port, {}, client)).timings).not.toHaveProperty('resolvedMs');
+  const kept = await send(port, {}, client);
+  expect(kept.timings).not.toHaveProperty('openedMs');
+  expect(kept.timings.connectedMs).not.toBeNull();
+});
+
+test('a wall clock that is set parts no requests', async () => {
+  const port = await serve((_, response) => response.end());
+  let wallMs = Date.parse('2026-01-01T00:00:00Z');
+  const clock = {...systemClock, now: () => wallMs};
+  const client = createHttp(clock);
+  const before = await send(port, {}, client);
+  wallMs -= 3_600_000;
+  const after = await send(port, {}, client);
+  expect(before.at).toMatch(/^2026-01-01T00:00/);
+  expect(Date.parse(after.at) - Date.parse(before.at)).toBeGreaterThanOrEqual(0);
+});
+
+test('evidence of which a part is malformed is named by its headers', async () => {
+  const port = await serve((_, response) => {
+    response.writeHead(200, {'thaw-boot': 'b', 'thaw-ordinal': '1', 'thaw-boot-age': '-5'}).end();
+  });
+  expect(await send(port)).toMatchObject({evidence: null, unreadable: ['thaw-boot-age']});
 });
 
 test('a redirect is an answer', async () => {
