@@ -1,4 +1,4 @@
-import {ThawError} from '../core/errors.ts';
+import {ThawError, throwIfInterrupted} from '../core/errors.ts';
 import type {Invocation, Sample, Shot} from '../core/sample.ts';
 import {toSample} from './sample.ts';
 
@@ -21,42 +21,37 @@ export interface Run {
 /** What a run measured. */
 export interface Measured {
   readonly samples: readonly Sample[];
-  /** It was ended before every shot was fired. */
+  /** It was ended by the signal before every shot was fired. */
   readonly interrupted: boolean;
+  /** What `chill`, `fire` or `keep` threw, which ended it. */
+  readonly failure: ThawError | null;
 }
 
 /**
  * Fires the shots one after the other (a closed loop), chilling before each that wants to be cold, and keeps every
- * sample as it arrives. An interrupt ends the run with what was measured until then; every other error of `chill`,
- * `fire` or `keep` is thrown.
+ * sample as it arrives. An interrupt ends the run with what was measured until then, and so does a ThawError of
+ * `chill`, `fire` or `keep`: a full disk or a lost provider takes nothing away from the samples that came before.
  */
 export async function runShots(run: Run): Promise<Measured> {
   const samples: Sample[] = [];
   let firstColdIsApart = run.freshImage;
-  for (const shot of run.shots) {
-    const invocation = await unlessInterrupted(run.signal, async () => {
-      if (shot.want === 'cold') await run.chill();
-      return run.fire(shot);
-    });
-    if (invocation === 'interrupted') return {samples, interrupted: true};
-
-    const came = toSample(run.provider, shot, invocation);
-    const firstAfterDeploy = firstColdIsApart && came.class === 'cold';
-    if (firstAfterDeploy) firstColdIsApart = false;
-    const sample = {...came, firstAfterDeploy};
-    samples.push(sample);
-    await run.keep(sample);
-    run.onSample?.(sample);
-  }
-  return {samples, interrupted: false};
-}
-
-async function unlessInterrupted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | 'interrupted'> {
-  if (signal.aborted) return 'interrupted';
   try {
-    return await work();
+    for (const shot of run.shots) {
+      throwIfInterrupted(run.signal);
+      if (shot.want === 'cold') await run.chill();
+      const came = toSample(run.provider, shot, await run.fire(shot));
+
+      const firstAfterDeploy = firstColdIsApart && came.class === 'cold';
+      if (firstAfterDeploy) firstColdIsApart = false;
+      const sample = {...came, firstAfterDeploy};
+      samples.push(sample);
+      await run.keep(sample);
+      run.onSample?.(sample);
+    }
   } catch (error) {
-    if (error instanceof ThawError && error.code === 'INTERRUPTED') return 'interrupted';
-    throw error;
+    if (!(error instanceof ThawError)) throw error;
+    const interrupted = error.code === 'INTERRUPTED';
+    return {samples, interrupted, failure: interrupted ? null : error};
   }
+  return {samples, interrupted: false, failure: null};
 }

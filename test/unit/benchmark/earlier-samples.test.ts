@@ -14,6 +14,11 @@ test('an image has been measured where an earlier sample of the same provider sa
     expect(await hasSampleOf(dir, 'local', known)).toBe(true);
     expect(await hasSampleOf(dir, 'local', other)).toBe(false);
     expect(await hasSampleOf(dir, 'elsewhere', known)).toBe(false);
+
+    // A run that was ended before its first request has only meant to reach it.
+    const header = {schema: 'thaw.run/1', targets: [{provider: 'local', image: other}]};
+    await writeFile(join(dir, 'begun.ndjson'), `${JSON.stringify(header)}\n`);
+    expect(await hasSampleOf(dir, 'local', other)).toBe(false);
   } finally {
     await rm(dir, {recursive: true});
   }

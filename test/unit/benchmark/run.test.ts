@@ -193,17 +193,34 @@ test.each(['while a request waits', 'while chilling', 'between shots'])(
   },
 );
 
-test('a chill that fails ends the run, with what was measured already kept', async () => {
-  const {run, kept} = await bench(honest);
-  const refusal = new ThawError('PROVIDER_REFUSED', 'no');
-  const running = run(
-    {cold: 2},
-    {
-      chill: async () => {
-        if (kept.length === 1) throw refusal;
+test.each(['chill', 'keep'] as const)(
+  'a %s that fails ends the run with what was measured',
+  async (which) => {
+    const {run, server, kept} = await bench(honest);
+    const refusal = new ThawError(which === 'keep' ? 'DISK_FULL' : 'PROVIDER_REFUSED', 'no');
+    const {samples, interrupted, failure} = await run(
+      {cold: 3},
+      {
+        chill: async () => {
+          if (which === 'chill' && kept.length === 1) throw refusal;
+          server.chill();
+        },
+        keep: async (sample) => {
+          if (which === 'keep' && kept.length === 1) throw refusal;
+          kept.push(sample);
+        },
       },
-    },
-  );
-  await expect(running).rejects.toBe(refusal);
-  expect(classesOf(kept)).toEqual(['cold']);
+    );
+    expect(failure).toBe(refusal);
+    expect(interrupted).toBe(false);
+    expect(classesOf(kept)).toEqual(['cold']);
+    // A sample that could not be kept is reported all the same.
+    expect(classesOf(samples)).toEqual(which === 'keep' ? ['cold', 'cold'] : ['cold']);
+  },
+);
+
+test('a mistake in thaw itself is not taken for an end', async () => {
+  const {run} = await bench(honest);
+  const mistake = new TypeError('a bug');
+  await expect(run({warm: 2}, {keep: () => Promise.reject(mistake)})).rejects.toBe(mistake);
 });
