@@ -1,5 +1,6 @@
 // Writes the parts of docs/ that follow from the code: each command's reference, the flags that all share, the error
-// codes, and thaw.yaml's JSON Schema. With --check it writes nothing, names what is stale and ends with exit code 1.
+// codes, and the JSON Schemas of thaw.yaml and of a report. With --check it writes nothing, names what is stale and
+// ends with exit code 1.
 import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
@@ -166,13 +167,19 @@ function readIfPresent(file) {
   }
 }
 
-const {exitCodes, groups, schema} = await evaluate(`
+const {exitCodes, groups, schema, reportSchema} = await evaluate(`
   import {COMMAND_GROUPS} from './src/cli/help.ts';
   import {EXIT_CODES} from './src/core/errors.ts';
   import {renderJsonSchema} from './src/config/json-schema.ts';
   import {loadDriver, PROVIDER_NAMES} from './src/providers/index.ts';
+  import {renderReportSchema} from './src/report/schema.ts';
   const sections = await Promise.all(PROVIDER_NAMES.map(async (name) => [name, (await loadDriver(name)).optionsSchema]));
-  export default {exitCodes: EXIT_CODES, groups: COMMAND_GROUPS, schema: renderJsonSchema(Object.fromEntries(sections))};
+  export default {
+    exitCodes: EXIT_CODES,
+    groups: COMMAND_GROUPS,
+    schema: renderJsonSchema(Object.fromEntries(sections)),
+    reportSchema: renderReportSchema(),
+  };
 `);
 
 for (const command of commands) {
@@ -184,6 +191,7 @@ await writeSections(join('docs', 'README.md'), {
 });
 await writeSections(join('docs', 'exit-codes.md'), {codes: renderErrorCodes(exitCodes)});
 await write(join('docs', 'thaw.schema.json'), JSON.stringify(schema));
+await write(join('docs', 'report.schema.json'), JSON.stringify(reportSchema));
 
 const strangers = readdirSync(join('docs', 'commands'))
   .map((file) => file.replace(/\.md$/, ''))

@@ -1,25 +1,11 @@
 import type {ProviderReport, Report, Summary} from '../core/report.ts';
 import {formatMs} from '../core/units.ts';
 import {formatMsRange} from './duration.ts';
+import {groupsOf} from './groups.ts';
+import {phasesInOrder} from './phases.ts';
 import {coldToWarm, QUANTILES, renderRatio} from './quantiles.ts';
-
-/** Colours a text, or leaves it as it is. */
-type Paint = (text: string) => string;
-
-/** Where the report is shown. */
-export interface Screen {
-  /** Columns. */
-  readonly width: number;
-  /** Whether it can show block characters, dashes and dots. */
-  readonly unicode: boolean;
-  readonly paint: {
-    readonly bold: Paint;
-    readonly dim: Paint;
-    readonly good: Paint;
-    readonly warn: Paint;
-    readonly accent: Paint;
-  };
-}
+import type {Screen} from './screen.ts';
+import {renderTerminalLoad} from './terminal-load.ts';
 
 /** Renders a report for a terminal: a table, the phases of a cold start as one bar, and what there is to remark. */
 export function renderTerminal(report: Report, screen: Screen): string {
@@ -34,7 +20,11 @@ export function renderTerminal(report: Report, screen: Screen): string {
     [bold(title[0] ?? '') + dim(dot + title.slice(1).join(dot))],
     ...(report.interrupted ? [[warn('Interrupted: this is what was measured until then.')]] : []),
     renderTable(report.providers, screen),
-    ...report.providers.flatMap((provider) => [renderBar(provider, screen), renderRemarks(provider, screen)]),
+    ...report.providers.flatMap((provider) => [
+      renderBar(provider, screen),
+      renderTerminalLoad(provider, screen),
+      renderRemarks(provider, screen),
+    ]),
   ];
   return blocks
     .filter((block) => block.length > 0)
@@ -74,10 +64,9 @@ function renderTable(providers: readonly ProviderReport[], {width, unicode, pain
       expendable: 4,
     },
   ];
-  const rows = providers.flatMap(({provider, cold, warm}) => [
-    {label: `${provider} cold`, summary: cold},
-    {label: `${provider} warm`, summary: warm},
-  ]);
+  const rows = providers.flatMap((provider) =>
+    groupsOf(provider).map(({name, summary}) => ({label: `${provider.provider} ${name}`, summary})),
+  );
   const labelWidth = Math.max(...rows.map(({label}) => label.length));
   const sized = columns.map((column) => ({
     ...column,
@@ -145,11 +134,11 @@ const splitAt = (text: string, at: number): [string, string] => [text.slice(0, a
 
 // The phases of a cold start
 
-const BLOCKS = ['█', '▓', '▒', '░', '▞', '·'];
-const LETTERS = ['#', '=', '+', '-', '*', '.'];
+const BLOCKS = ['█', '▓', '▒', '░', '▞', '·', '▚', '▪'];
+const LETTERS = ['#', '=', '+', '-', '*', '.', '%', 'o'];
 
 function renderBar({provider, cold}: ProviderReport, {width, unicode, paint}: Screen): string[] {
-  const phases = Object.entries(cold.phases);
+  const phases = phasesInOrder(cold.phases);
   if (phases.every(([, ms]) => ms <= 0)) return [];
   // Every part has a fill of its own too, so that the bar can be read without colour.
   const fills = unicode ? BLOCKS : LETTERS;

@@ -8,7 +8,13 @@ export interface JsonSchema {
   readonly additionalProperties?: JsonSchema | boolean;
   readonly propertyNames?: JsonSchema;
   readonly items?: JsonSchema;
+  readonly prefixItems?: readonly JsonSchema[];
+  readonly minItems?: number;
+  readonly maxItems?: number;
   readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+  readonly $ref?: string;
+  readonly $defs?: {readonly [name: string]: JsonSchema};
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
@@ -17,6 +23,8 @@ export interface JsonSchema {
 }
 
 const KEYWORDS = new Set([
+  '$defs',
+  '$ref',
   '$schema',
   'additionalProperties',
   'anyOf',
@@ -26,11 +34,17 @@ const KEYWORDS = new Set([
   'enum',
   'examples',
   'exclusiveMinimum',
+  'format',
+  'id',
   'items',
+  'maxItems',
   'maximum',
+  'minItems',
   'minLength',
   'minimum',
+  'oneOf',
   'pattern',
+  'prefixItems',
   'properties',
   'propertyNames',
   'required',
@@ -39,12 +53,19 @@ const KEYWORDS = new Set([
 ]);
 
 /** What of a value does not conform to a schema, a line each. Throws at a keyword that it would have to ignore. */
-export function conforms(schema: JsonSchema | boolean, value: unknown, path = ''): string[] {
+export function conforms(
+  schema: JsonSchema | boolean,
+  value: unknown,
+  path = '',
+  defs: JsonSchema['$defs'] = typeof schema === 'object' ? schema.$defs : {},
+): string[] {
   if (schema === true) return [];
   if (schema === false) return [`${path}: nothing may stand here`];
   const unknown = Object.keys(schema).filter((keyword) => !KEYWORDS.has(keyword));
   if (unknown.length > 0) throw new Error(`${path}: the schema uses ${unknown.join(', ')}`);
   const problems: string[] = [];
+  const check = (rule: JsonSchema | boolean, part: unknown, place = path): string[] =>
+    conforms(rule, part, place, defs);
   const refuse = (what: string): void => void problems.push(`${path}: ${what}`);
 
   if (schema.type !== undefined && ![schema.type].flat().some((type) => isOfType(type, value))) {
@@ -52,8 +73,16 @@ export function conforms(schema: JsonSchema | boolean, value: unknown, path = ''
   }
   if (schema.enum && !schema.enum.includes(value)) refuse(`is none of ${schema.enum.join(', ')}`);
   if (schema.const !== undefined && schema.const !== value) refuse(`is not ${JSON.stringify(schema.const)}`);
-  if (schema.anyOf && !schema.anyOf.some((branch) => conforms(branch, value, path).length === 0)) {
+  if (schema.anyOf && !schema.anyOf.some((branch) => check(branch, value).length === 0)) {
     refuse('is none of the alternatives');
+  }
+  if (schema.oneOf && schema.oneOf.filter((branch) => check(branch, value).length === 0).length !== 1) {
+    refuse('is not exactly one of the alternatives');
+  }
+  if (schema.$ref !== undefined) {
+    const named = defs?.[schema.$ref.replace('#/$defs/', '')];
+    if (!named) throw new Error(`${path}: the schema has no ${schema.$ref}`);
+    problems.push(...check(named, value));
   }
   if (typeof value === 'number') {
     if (schema.minimum !== undefined && value < schema.minimum) refuse(`is below ${schema.minimum}`);
@@ -68,15 +97,17 @@ export function conforms(schema: JsonSchema | boolean, value: unknown, path = ''
       refuse(`does not match ${schema.pattern}`);
   }
   if (Array.isArray(value)) {
+    if (value.length < (schema.minItems ?? 0)) refuse('has too few items');
+    if (value.length > (schema.maxItems ?? Infinity)) refuse('has too many items');
     for (const [index, item] of value.entries()) {
-      problems.push(...conforms(schema.items ?? true, item, `${path}[${index}]`));
+      problems.push(...check(schema.prefixItems?.[index] ?? schema.items ?? true, item, `${path}[${index}]`));
     }
   } else if (typeof value === 'object' && value !== null) {
     for (const key of schema.required ?? []) if (!(key in value)) refuse(`has no ${key}`);
     for (const [key, member] of Object.entries(value)) {
-      problems.push(...conforms(schema.propertyNames ?? true, key, `${path}.${key} (the name)`));
+      problems.push(...check(schema.propertyNames ?? true, key, `${path}.${key} (the name)`));
       const rule = schema.properties?.[key] ?? schema.additionalProperties ?? true;
-      problems.push(...conforms(rule, member, `${path}.${key}`));
+      problems.push(...check(rule, member, `${path}.${key}`));
     }
   }
   return problems;

@@ -1,6 +1,8 @@
 import {expect, test} from 'vitest';
-import {renderTerminal, type Screen} from '../../../src/report/terminal.ts';
+import type {Screen} from '../../../src/report/screen.ts';
+import {renderTerminal} from '../../../src/report/terminal.ts';
 import {provider, report, summary} from './fixture.ts';
+import {load, stage} from './run.ts';
 
 const asIs = (text: string): string => text;
 const plain: Screen = {
@@ -21,9 +23,9 @@ test('a report is a table, a bar and remarks', () => {
     Under each figure: its 95 % bounds. n<59: it takes 59 samples to say more.
 
     Where a cold start of local goes (medians; residual: wait that no phase explains)
-    █████████████████████████████▓▓▓▓▓▓▓▓▓▓▓▓▓▓▒▒▒▒▒▒▒▒▒▒▒▒▒▒░▞▞▞▞▞▞▞·······
-    █ boot 80.0 ms   ▓ import 40.0 ms   ▒ load 40.0 ms   ░ wait 0.40 ms   ▞ infer 20.0 ms
-    · residual 20.0 ms
+    ███████▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▒▒▒▒▒▒▒▒▒▒▒▒▒▒░░░░░░░░░░░░░░░·······
+    █ residual 20.0 ms   ▓ boot 80.0 ms   ▒ import 40.0 ms   ░ load 40.0 ms   ▞ wait 0.40 ms
+    · infer 20.0 ms
 
     On local a cold request takes 115 times as long as a warm one.
     The first cold start measured of this image took 340 ms; it is not in the table.
@@ -54,7 +56,7 @@ test('the bar is shared out in proportion and fills its width', () => {
   const count = (fill: string): number => (bar ?? '').split(fill).length - 1;
   expect(bar).toHaveLength(50);
   expect([count('█'), count('▓'), count('▒'), count('░'), count('▞'), count('·')]).toEqual([
-    20, 10, 10, 0, 5, 5,
+    5, 20, 10, 10, 0, 5,
   ]);
 });
 
@@ -113,4 +115,62 @@ test('nothing measured renders too', () => {
 test('a residual below zero is shown as it is and takes no cell', () => {
   const cold = summary({phases: {boot: 10, residual: -1.5}});
   expect(renderTerminal(report(provider({cold})), plain)).toContain('residual -1.50 ms');
+});
+
+test('a load is a row for each stage, a line of blocks for its course, and the knee', () => {
+  const steps = load({
+    shape: {kind: 'steps', perSecond: [100, 200], durationMs: 10_000},
+    stages: [
+      stage({
+        perSecond: 100,
+        due: 1000,
+        dropped: 0,
+        failed: 0,
+        classes: {...stage().classes, cold: 0, joined: 0},
+      }),
+      stage(),
+    ],
+    kneePerSecond: 100,
+  });
+  const text = renderTerminal(report(provider({load: steps})), plain);
+  const block = text.slice(text.indexOf('Under load'), text.indexOf('On local a cold'));
+  expect(block).toMatchInlineSnapshot(`
+    "Under load, local (100, 200 per second, 10s each; from when each request was due)
+            due  dropped  failed      p50      p99     max  instances   cold
+    100/s  1000        0       0  0.94 ms  61.4 ms  412 ms          9    0 %
+    200/s  4000       38      12  0.94 ms  61.4 ms  412 ms          9  0.6 %
+    ▇▂▂▁▁▁▂▁▂▂▁▂▂▂▂▂▁▂▁▂██▁▁▁▁▂▂▂▁▂▂▁ ▂▂▁▁▁▁
+    p99 over 20s, 2.16–398 ms, logarithmic
+    It kept up to 100 requests per second, not beyond.
+
+    "
+  `);
+});
+
+test('a load fits a narrow screen and can be ASCII', () => {
+  const screen = {...plain, width: 44, unicode: false};
+  const text = renderTerminal(report(provider({load: load(), notes: []})), screen);
+  expect(text).toMatch(/^[\x20-\x7e\n]+$/);
+  const lines = text.split('\n');
+  const stageAt = lines.findIndex((line) => line.startsWith('200/s'));
+  const rows = lines.slice(stageAt - 1, stageAt + 2);
+  expect(rows[2]).toMatch(/^[_.~=+*# -]{30,}$/);
+  for (const row of rows) expect(row.length).toBeLessThanOrEqual(44);
+});
+
+test('a load without evidence has no columns for it', () => {
+  const {classes} = stage();
+  const blind = load({
+    stages: [stage({instances: null, classes: {...classes, cold: 0, joined: 0, warm: 0, unknown: 3950}})],
+  });
+  const text = renderTerminal(report(provider({load: blind})), plain);
+  expect(text).toContain('dropped');
+  expect(text).not.toMatch(/instances|p99 {2}.*cold/);
+});
+
+test('answers without evidence have a row of their own, and empty groups none', () => {
+  const none = summary({n: 0, p50Ms: null, phases: {}});
+  const text = renderTerminal(report(provider({cold: none, warm: none, unknown: summary()})), plain);
+  expect(text).toMatch(/local unknown +60 +212 ms/);
+  expect(text).not.toMatch(/local (cold|warm)/);
 });
