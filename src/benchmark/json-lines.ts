@@ -36,8 +36,11 @@ export function openJsonLines(file: string): Promise<JsonLines> {
   return orRefuse(file, async () => {
     // Without `w` and `a`, which would create it.
     const reading = await open(file, 'r');
-    const isTorn = await endsTorn(reading).finally(() => reading.close());
-    return writerTo(file, await open(file, 'a'), isTorn);
+    try {
+      return writerTo(file, await open(file, 'a'), await endsTorn(reading));
+    } finally {
+      await reading.close();
+    }
   });
 }
 
