@@ -10,7 +10,11 @@ const SIGNERS: {
     async open(scope) {
       const [, region, service] = /^([a-z\d-]+)\/([a-z\d-]+)$/.exec(scope) ?? [];
       if (region === undefined || service === undefined) return null;
-      return (await import('./aws/sigv4.ts')).createSigV4({region, service});
+      const [{createSigV4}, {createCredentials}] = await Promise.all([
+        import('./aws/sigv4.ts'),
+        import('./aws/credentials.ts'),
+      ]);
+      return createSigV4({region, service, credentials: createCredentials()});
     },
   },
 };

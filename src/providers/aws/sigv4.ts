@@ -1,24 +1,18 @@
+import {SignatureV4} from '@smithy/signature-v4';
 import {createHash, createHmac, type Hash as NodeHash, type Hmac} from 'node:crypto';
-import {messageOf, ThawError} from '../../core/errors.ts';
 import type {SignRequest} from '../../core/ports.ts';
+import type {Credentials} from './credentials.ts';
 
 /** What a signature is valid for, and who signs. */
 export interface SigV4 {
   readonly region: string;
   /** The name under which the service checks signatures: `lambda`, `execute-api`, `sagemaker`. */
   readonly service: string;
-  /** By default what the AWS tools use too: environment, profiles, sign-on, roles, instance metadata. */
-  readonly credentials?: () => Promise<Credentials>;
+  readonly credentials: () => Promise<Credentials>;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** Send and sign the body's digest as a header too. Services other than S3 can do without. */
   readonly checksumHeader?: boolean;
-}
-
-export interface Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
 }
 
 /** AWS takes a signature for 5 minutes, by its own clock. */
@@ -29,10 +23,8 @@ const UNSIGNED = new Set(['user-agent', 'accept', 'accept-encoding']);
 
 /** Signs requests with AWS Signature Version 4, by the official signer. */
 export function createSigV4(options: SigV4): SignRequest {
-  const {region, service, now = Date.now, checksumHeader = true} = options;
-  const credentials = options.credentials ?? defaultCredentials();
+  const {region, service, credentials, now = Date.now, checksumHeader = true} = options;
   return async ({method, url, headers, body}) => {
-    const {SignatureV4} = await import('@smithy/signature-v4');
     const signer = new SignatureV4({
       region,
       service,
@@ -80,27 +72,6 @@ function decode(text: string): string {
   } catch {
     return text;
   }
-}
-
-function defaultCredentials(): () => Promise<Credentials> {
-  let provider: Promise<() => Promise<Credentials>> | null = null;
-  return async () => {
-    // The SDK says on standard error which Node it will need some day.
-    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
-    provider ??= import('@aws-sdk/credential-provider-node').then(({defaultProvider}) => defaultProvider());
-    try {
-      return await (
-        await provider
-      )();
-    } catch (error) {
-      throw new ThawError(
-        'CREDENTIALS_MISSING',
-        `no AWS credentials to sign with: ${messageOf(error)}`,
-        {provider: 'aws'},
-        {cause: error},
-      );
-    }
-  };
 }
 
 /** SHA-256, or with a key HMAC-SHA-256, in the form that the signer asks for. */

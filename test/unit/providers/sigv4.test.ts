@@ -1,6 +1,8 @@
 import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {fileURLToPath, pathToFileURL} from 'node:url';
+import {build} from 'esbuild';
 import {afterEach, describe, expect, test} from 'vitest';
 import type {SignableRequest} from '../../../src/core/ports.ts';
 import {createSigV4, type SigV4} from '../../../src/providers/aws/sigv4.ts';
@@ -147,6 +149,30 @@ describe('a signer', () => {
     expect(validMs).toBeGreaterThan(0);
     // AWS refuses a signature that is 5 minutes old.
     expect(validMs).toBeLessThan(300_000);
+  });
+
+  test('signs when it is bundled, as it is published, just as well', async () => {
+    await environment({AWS_ACCESS_KEY_ID: 'AKIDENV', AWS_SECRET_ACCESS_KEY: 'x'});
+    const folder = await mkdtemp(join(tmpdir(), 'thaw-'));
+    cleanups.push(() => rm(folder, {recursive: true}));
+    await build({
+      entryPoints: [fileURLToPath(new URL('../../../src/providers/signers.ts', import.meta.url))],
+      bundle: true,
+      splitting: true,
+      platform: 'node',
+      format: 'esm',
+      outdir: folder,
+      outExtension: {'.js': '.mjs'},
+      logLevel: 'silent',
+      banner: {
+        js: "import {createRequire} from 'node:module'; const require = createRequire(import.meta.url);",
+      },
+    });
+    const bundled = (await import(pathToFileURL(join(folder, 'signers.mjs')).href)) as {
+      openSigner: typeof openSigner;
+    };
+    const {headers} = await (await bundled.openSigner('sigv4:eu-central-1/lambda'))(get('/'));
+    expect(headers['authorization']).toMatch(/Credential=AKIDENV/);
   });
 
   test('without credentials says so', async () => {
