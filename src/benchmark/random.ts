@@ -14,15 +14,15 @@ export function createRandom(seed: number): Random {
 
 /** Steps Blackman and Vigna's xoshiro128** and returns its 32 bits. The state is four words, not all zero. */
 export function nextUint32(state: Uint32Array): number {
-  const s0 = state[0] ?? 0;
-  const s1 = state[1] ?? 0;
-  const s2 = state[2] ?? 0;
-  const s3 = state[3] ?? 0;
-  state[0] = s0 ^ s3 ^ s1;
-  state[1] = s1 ^ s2 ^ s0;
-  state[2] = s2 ^ s0 ^ (s1 << 9);
-  state[3] = rotateLeft(s3 ^ s1, 11);
-  return Math.imul(rotateLeft(Math.imul(s1, 5), 7), 9) >>> 0;
+  const word0 = state[0] ?? 0;
+  const word1 = state[1] ?? 0;
+  const word2 = state[2] ?? 0;
+  const word3 = state[3] ?? 0;
+  state[0] = word0 ^ word3 ^ word1;
+  state[1] = word1 ^ word2 ^ word0;
+  state[2] = word2 ^ word0 ^ (word1 << 9);
+  state[3] = rotateLeft(word3 ^ word1, 11);
+  return Math.imul(rotateLeft(Math.imul(word1, 5), 7), 9) >>> 0;
 }
 
 /** Spreads a seed over the state, so that neighbouring seeds give sequences that have nothing in common. */

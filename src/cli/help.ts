@@ -4,7 +4,7 @@ import {readFileSync} from 'node:fs';
 export const COMMAND_GROUPS: {readonly [title: string]: readonly string[]} = {
   Start: ['init', 'package'],
   Run: ['plan', 'deploy', 'invoke', 'status', 'logs', 'warm'],
-  Measure: ['benchmark'],
+  Measure: ['benchmark', 'compare'],
   'Look after': ['rollback', 'destroy'],
 };
 

@@ -19,7 +19,8 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   FILE_EXISTS: () => ['Choose another folder, or move these files away first.'],
   PROVIDER_UNKNOWN: ({known}) => [`Known providers: ${list(known)}.`],
   TEMPLATE_UNKNOWN: ({known}) => [`Known templates: ${list(known)}.`, '$ thaw init --list'],
-  INPUT_INVALID: () => ['Give the request as JSON, as @file, or as @- for standard input.'],
+  INPUT_INVALID: ({source}) =>
+    source === undefined ? [] : ['Give the request as JSON, as @file, or as @- for standard input.'],
   CONFIG_NOT_FOUND: () => ['$ thaw init my-function --template tabular', 'Or name the file with --config.'],
   CONFIG_INVALID: () => ['Mend the lines above; docs/configuration.md describes every key.'],
   MODEL_NOT_FOUND: () => ['Set model.path in thaw.yaml to your ONNX file.'],
@@ -60,7 +61,9 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   WAIT_TIMED_OUT: ({provider}) => [`$ thaw status ${text(provider, '')}`.trimEnd()],
   INVOKE_FAILED: ({provider, status}) =>
     // Of a refused request the answer itself says why; the log says nothing.
-    typeof status === 'number' && status < 500 ? [] : [`$ thaw logs ${text(provider, '')}`.trimEnd()],
+    provider === undefined || (typeof status === 'number' && status < 500)
+      ? []
+      : [`$ thaw logs ${text(provider, '')}`],
   INSTANCE_FAILED: ({provider}) => [`$ thaw logs ${text(provider, '')}`.trimEnd()],
   INTERRUPTED: () => [],
 };

@@ -45,7 +45,7 @@ async function readSource(source: string): Promise<Buffer> {
     throw new ThawError(
       'INPUT_INVALID',
       `the request cannot be read from ${file}: ${why}`,
-      {file},
+      {source: file},
       {cause: error},
     );
   }

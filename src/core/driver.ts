@@ -94,6 +94,8 @@ export interface InvokeRequest {
   readonly body: Uint8Array;
   readonly contentType: string;
   readonly timeoutMs: number;
+  /** Over a connection that may be kept from an earlier one, as part of a load; else over one of its own. */
+  readonly keepConnection?: boolean;
 }
 
 /** The part of a function that names it. */

@@ -27,7 +27,7 @@ export const localDriver: Driver = defineDriver<LocalOptions, Have>({
   rollback: (fn, _options, have, to) => planRollback(fn, have, to),
   teardown: (fn, _options, have) => planTeardown(fn, have),
   ops,
-  invoke: (context, deployment, {body, contentType, timeoutMs}) =>
+  invoke: (context, deployment, {body, contentType, timeoutMs, keepConnection = false}) =>
     context.ports.http({
       url: deployment.url,
       method: 'POST',
@@ -35,7 +35,7 @@ export const localDriver: Driver = defineDriver<LocalOptions, Have>({
       body,
       timeoutMs,
       signal: context.signal,
-      freshConnection: true,
+      freshConnection: !keepConnection,
     }),
   startup: async (context, deployment, bootIds) => {
     const paths = pathsOf(context.stateDir, deployment.function);
