@@ -89,7 +89,7 @@ const flagsOf = ({flags}) => Object.values(flags).filter((flag) => !flag.hidden)
 const EXIT_MEANINGS = {
   2: 'the command line is wrong',
   3: 'thaw.yaml, the model or the handler is wrong',
-  4: 'a permission is missing',
+  4: 'credentials or a permission are missing',
   5: 'the provider, the network or this machine said no',
   130: 'interrupted, or answered with no',
 };
