@@ -41,6 +41,23 @@ test.each([
   near(shift?.difference.high, difference, difference[1] ?? 0);
 });
 
+test('of six values the interval is what all 6⁶ draws give', () => {
+  const medians: number[] = [];
+  for (let draw = 0; draw < 6 ** 6; draw++) {
+    const drawn = Array.from({length: 6}, (_, i) => 1 + (Math.floor(draw / 6 ** i) % 6)).sort(
+      (x, y) => x - y,
+    );
+    medians.push(((drawn[2] ?? 0) + (drawn[3] ?? 0)) / 2);
+  }
+  medians.sort((x, y) => x - y);
+  const at = (share: number): number => medians[Math.round(share * (medians.length - 1))] ?? 0;
+  // Halfway values are possible: without them the interval would be another.
+  expect([at(0.025), at(0.975)]).toEqual([1.5, 5.5]);
+  const none = Array.from({length: 6}, () => 0);
+  const shift = bootstrapShift(none, [1, 2, 3, 4, 5, 6], 0.5, 1);
+  expect(shift?.difference).toEqual({low: 1.5, high: 5.5});
+});
+
 test('one seed gives the same intervals again, and the order of the values does not matter', () => {
   const [a, b] = [sequence(40, 389, 1009, 10, 100), sequence(50, 521, 1013, 10, 110)];
   expect(bootstrapShift(a, b, 0.5, 7)).toEqual(bootstrapShift(a.toReversed(), b, 0.5, 7));

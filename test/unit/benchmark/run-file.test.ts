@@ -259,11 +259,16 @@ test('lines that are no part of a run are damage', async () => {
   expect(await readRunFile(file)).toMatchObject({samples: [sample(0)], damagedLines: 5});
 });
 
-test('calls that overlap come to lie one after the other', async () => {
+test('calls that overlap come to lie one after the other, large or small', async () => {
   const run = await createRunFile(file, header);
-  await Promise.all(Array.from({length: 200}, (_, index) => run.append(sample(index))));
+  // A large line takes several writes, between which a small one would fit.
+  const error = 'x'.repeat(3_000_000);
+  const all = Array.from({length: 20}, (_, index) => sample(index, index % 5 === 0 ? {error} : {}));
+  await Promise.all(all.map((each) => run.append(each)));
   await run.close();
-  expect(indices((await readRunFile(file)).samples)).toEqual(Array.from({length: 200}, (_, index) => index));
+  const {samples, damagedLines} = await readRunFile(file);
+  expect(damagedLines).toBe(0);
+  expect(indices(samples)).toEqual(indices(all));
 });
 
 test.skipIf(process.platform === 'win32' || process.getuid?.() === 0)(
