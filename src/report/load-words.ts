@@ -16,7 +16,7 @@ export function describeLoad(shape: LoadShape): string {
 }
 
 /** A rate per second, without digits that nobody asked for: `200`, `62.5`. */
-export function formatRate(perSecond: number): string {
+function formatRate(perSecond: number): string {
   return String(Number(perSecond.toFixed(2)));
 }
 

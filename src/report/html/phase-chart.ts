@@ -102,9 +102,23 @@ const renderHatch = (id: string): Markup =>
 function renderTable(timelines: readonly Timeline[], draw: (segment: Segment) => Markup): Markup {
   const isNamed = timelines.length > 1;
   const columns = timelines.flatMap(({provider}) => [
-    {title: isNamed ? `${provider.provider}, cold` : 'cold', phases: provider.cold.phases},
+    {
+      title: isNamed
+        ? html`<div class="row-name">${provider.provider}</div>
+            cold`
+        : 'cold',
+      phases: provider.cold.phases,
+    },
     ...(Object.keys(provider.warm.phases).length > 0
-      ? [{title: isNamed ? `${provider.provider}, warm` : 'warm', phases: provider.warm.phases}]
+      ? [
+          {
+            title: isNamed
+              ? html`<div class="row-name">${provider.provider}</div>
+                  warm`
+              : 'warm',
+            phases: provider.warm.phases,
+          },
+        ]
       : []),
   ]);
   const inAny = Object.assign({}, ...columns.map(({phases}) => phases)) as ProviderReport['cold']['phases'];

@@ -5,11 +5,6 @@ import {renderChart} from './chart.ts';
 import {html, type Markup} from './markup.ts';
 import {percent, showCount, showCountOf, showMs, showMsRange} from './numbers.ts';
 
-/** A group's strip, and whose it is. */
-interface Strip extends Group {
-  readonly owner: string | null;
-}
-
 const STRIP_HEIGHT = 134;
 const BAND = {top: 42, height: 58};
 
@@ -22,31 +17,41 @@ const COLUMNS = 180;
 const DOTS_MAX = 1500;
 
 /**
- * Draws every request of every group as a dot at the time it took, on one logarithmic axis for all, with the median,
- * the p95 and their 95 % bounds. Null where there is nothing to draw.
+ * Draws every request of every group as a dot at the time it took, on one logarithmic axis for all providers, with the
+ * median, the p95 and their 95 % bounds. Null where there is nothing to draw.
  */
 export function renderStrips(providers: readonly ProviderReport[]): Markup | null {
-  const strips = providers.flatMap((provider) =>
-    groupsOf(provider)
-      .filter(({summary}) => summary.n > 0)
-      .map((group): Strip => ({...group, owner: providers.length > 1 ? provider.provider : null})),
-  );
-  if (strips.length === 0) return null;
-  const axis = logAxis(strips.flatMap(({summary}) => [summary.minMs ?? 0, summary.maxMs ?? 0]));
-  const bottom = strips.length * STRIP_HEIGHT;
-  return html`<figure>
-    ${renderChart({
-      id: 'strips',
-      title: 'How long every request took',
-      description: strips.map(describe).join(' '),
-      height: bottom + 24,
-      body: [uprights(axis, 0, bottom), strips.map((strip, i) => renderStrip(strip, axis, i * STRIP_HEIGHT))],
-    })}
-    <figcaption>${captionOf(strips)}</figcaption>
-  </figure>`;
+  const places = providers
+    .map((provider, i) => ({
+      name: provider.provider,
+      id: `strips-${i}`,
+      strips: groupsOf(provider).filter(({summary}) => summary.n > 0),
+    }))
+    .filter(({strips}) => strips.length > 0);
+  if (places.length === 0) return null;
+  const all = places.flatMap(({strips}) => strips);
+  const axis = logAxis(all.flatMap(({summary}) => [summary.minMs ?? 0, summary.maxMs ?? 0]));
+  const figures = places.map(({name, id, strips}) => {
+    const bottom = strips.length * STRIP_HEIGHT;
+    return html`<figure>
+      ${providers.length > 1 && html`<h3>${name}</h3>`}
+      ${renderChart({
+        id,
+        title: `How long every request to ${name} took`,
+        description: strips.map(describe).join(' '),
+        height: bottom + 24,
+        body: [
+          uprights(axis, 0, bottom),
+          strips.map((strip, i) => renderStrip(strip, axis, i * STRIP_HEIGHT)),
+        ],
+      })}
+    </figure>`;
+  });
+  return html`${figures}
+    <p class="caption">${captionOf(all)}</p>`;
 }
 
-function renderStrip({name, owner, summary, times}: Strip, axis: Axis, top: number): Markup {
+function renderStrip({name, summary, times}: Group, axis: Axis, top: number): Markup {
   const {minMs, maxMs, p50Ms, p95Ms, intervals} = summary;
   const range =
     times === null && minMs !== null && maxMs !== null
@@ -60,7 +65,7 @@ function renderStrip({name, owner, summary, times}: Strip, axis: Axis, top: numb
       : null;
   return html`<g class="strip" transform="translate(0 ${top})">
     <text class="strip-name halo" x="0" y="14"
-      ><tspan class="t-${name}">${owner === null ? name : `${owner}, ${name}`}</tspan
+      ><tspan class="t-${name}">${name}</tspan
       ><tspan class="quiet" dx="8">${showCountOf(summary.n, 'request')}</tspan></text
     >
     ${range}<g class="dots f-${name}">${times === null ? null : renderDots(times, axis)}</g>
@@ -128,26 +133,20 @@ function renderDots(times: readonly number[], axis: Axis): Markup[] {
 
 const requestsPerDot = (count: number): number => Math.ceil(count / DOTS_MAX);
 
-function captionOf(strips: readonly Strip[]): Markup {
-  const shared = strips.map(({times}) => requestsPerDot(times?.length ?? 0));
-  const thinned = strips.filter(({times}) => requestsPerDot(times?.length ?? 0) > 1);
+function captionOf(strips: readonly Group[]): Markup {
+  const thinnest = strips.reduce((most, {times}) => Math.max(most, requestsPerDot(times?.length ?? 0)), 1);
   const dots = strips.every(({times}) => times === null)
     ? 'The report has no single times: a line from the fastest to the slowest request stands for them.'
-    : Math.max(...shared) <= 1
+    : thinnest === 1
       ? 'Each dot is one request; none is left out.'
-      : `Each dot is one request, except: ${thinned
-          .map(
-            ({name, owner, times}) =>
-              `${owner === null ? '' : `${owner}, `}${name}, where one stands for up to ${showCount(requestsPerDot(times?.length ?? 0))} that took about as long`,
-          )
-          .join('; ')}. None is left out: every place where a request came out has a dot.`;
+      : `Where requests lie close, a dot stands for up to ${showCount(thinnest)} of them; none is left out, and far ones have a dot of their own.`;
   return html`${dots} Lines are the p50 (solid) and the p95 (dashed) with their 95 % bounds as a bar. A p95 is
   drawn from 59 requests on.`;
 }
 
-function describe({name, owner, summary}: Strip): string {
+function describe({name, summary}: Group): string {
   const {n, minMs, maxMs, p50Ms} = summary;
   const range = minMs === null || maxMs === null ? '' : `, from ${showMsRange(minMs, maxMs)}`;
   const middle = p50Ms === null ? '' : `, median ${showMs(p50Ms)}`;
-  return `${owner === null ? '' : `${owner}, `}${name}: ${showCountOf(n, 'request')}${range}${middle}.`;
+  return `${name}: ${showCountOf(n, 'request')}${range}${middle}.`;
 }

@@ -6,13 +6,13 @@ export const STYLE = `
 :root{color-scheme:light dark;
 --page:#fff;--text:#1b1f24;--quiet:#59636e;--rule:#d8dde3;--grid:#e9ecef;--tint:#f5f7f9;
 --cold:#1f62c0;--warm:#a84f00;--unknown:#4a5560;--load:#4a5560;--bad:#b3261e;
---bar:#8fa1b3;--boot:#1d4f91;--on-boot:#fff;--import:#3a78c9;--on-import:#fff;--modelload:#a5c8f0;--on-load:#12233a;
---calm:#d3d9e0;--on-calm:#1b1f24;--hatch:#eef1f4;--hatch-line:#97a3af;--infer:#c4640c;--on-infer:#fff;--response:#f2c993;--on-response:#3a2100}
+--bar:#8fa1b3;--boot:#1d4f91;--on-boot:#fff;--import:#3473c4;--on-import:#fff;--modelload:#a5c8f0;--on-load:#12233a;
+--calm:#d3d9e0;--on-calm:#1b1f24;--hatch:#eef1f4;--hatch-line:#97a3af;--infer:#b45a08;--on-infer:#fff;--response:#f2c993;--on-response:#3a2100}
 @media (prefers-color-scheme:dark){:root{
 --page:#14171b;--text:#e7eaee;--quiet:#a3adb8;--rule:#343b44;--grid:#262c33;--tint:#1b2026;
 --cold:#7db3ff;--warm:#f3a862;--unknown:#b8c2cc;--load:#b8c2cc;--bad:#ff8f86;
 --bar:#64788c;--boot:#3b74c4;--on-boot:#fff;--import:#6fa4e8;--on-import:#0c1a2c;--modelload:#b5d3f5;--on-load:#0c1a2c;
---calm:#46505b;--on-calm:#f2f4f6;--hatch:#232a31;--hatch-line:#66727f;--infer:#e08a3c;--on-infer:#221200;--response:#f5d3a6;--on-response:#2f1b00}}
+--calm:#566270;--on-calm:#fff;--hatch:#232a31;--hatch-line:#66727f;--infer:#e08a3c;--on-infer:#221200;--response:#f5d3a6;--on-response:#2f1b00}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--text);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"Noto Sans","DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
@@ -88,8 +88,9 @@ thead th,thead td{border-bottom:1px solid var(--rule);color:var(--quiet);font-we
 th[scope=row]{font-weight:600}
 .n{text-align:right;white-space:nowrap}
 thead .n{white-space:normal;min-width:3.4em}
-.scroll th[scope=row]{position:sticky;left:0;background:var(--page);white-space:nowrap}
-.scroll .phases th[scope=row]{white-space:normal}
+.scroll th[scope=row]{position:sticky;left:0;background:var(--page)}
+.row-name{width:max-content;max-width:min(36vw,15rem);overflow-wrap:anywhere}
+.n .row-name{margin-left:auto;max-width:9rem}
 td small,th small{display:block;color:var(--quiet);font-size:.8125rem;font-weight:400}
 .long{min-width:14rem;overflow-wrap:anywhere}
 .t-cold{color:var(--cold)}.t-warm{color:var(--warm)}.t-unknown{color:var(--unknown)}

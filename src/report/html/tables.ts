@@ -34,7 +34,7 @@ function renderTable<T>(caption: string, columns: readonly Column<T>[], rows: re
         ${rows.map(
           ({name, value}) =>
             html`<tr>
-              <th scope="row">${name}</th>
+              <th scope="row"><div class="row-name">${name}</div></th>
               ${columns.map(({cell}) => html`<td class="n">${cell(value)}</td>`)}
             </tr>`,
         )}
@@ -160,7 +160,7 @@ export function renderMisses(providers: readonly ProviderReport[]): Markup | nul
         ${rows.map(
           ({name, value}) =>
             html`<tr>
-              <th scope="row">${name}</th>
+              <th scope="row"><div class="row-name">${name}</div></th>
               <td class="n">${showCount(value.count)}</td>
               <td>${value.want}</td>
               <td class="long">${value.outcome}</td>

@@ -37,7 +37,7 @@ export function summaryOf(times: readonly number[], change: Partial<Summary> = {
     n: sorted.length,
     minMs: sorted[0] ?? null,
     maxMs: sorted.at(-1) ?? null,
-    meanMs: sorted.reduce((sum, ms) => sum + ms, 0) / sorted.length,
+    meanMs: sorted.length === 0 ? null : sorted.reduce((sum, ms) => sum + ms, 0) / sorted.length,
     p50Ms: at(0.5, 5),
     p90Ms: at(0.9, 29),
     p95Ms: at(0.95, 59),
