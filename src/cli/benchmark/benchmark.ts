@@ -89,9 +89,9 @@ export async function benchmark(request: BenchmarkRequest): Promise<BenchmarkRes
     signal,
   });
   showReport(report, terminal);
-  await writeExports(report, exports);
   const verdicts = judgeBudgets(report, budgets);
   showBudgets(verdicts, terminal);
+  await writeExports(report, verdicts, exports);
   if (failure) throw failure;
   const document = verdicts.length > 0 ? {...report, budgets: verdicts} : report;
   if (report.interrupted) return {document, exitCode: EXIT_CODES.INTERRUPTED};

@@ -1,13 +1,21 @@
 import {writeFile} from 'node:fs/promises';
 import {resolve} from 'node:path';
 import {messageOf, systemCode, ThawError} from '../../core/errors.ts';
+import type {BudgetVerdict} from '../../core/budget.ts';
 import type {Report} from '../../core/report.ts';
 
 /** How a report is written to a file, by format; what a format needs is loaded when it is asked for. */
-const RENDERERS: {readonly [format: string]: () => Promise<(report: Report) => string>} = {
+const RENDERERS: {
+  readonly [format: string]: () => Promise<(report: Report, budgets: readonly BudgetVerdict[]) => string>;
+} = {
   html: async () => (await import('../../report/html/render.ts')).renderHtml,
   json: async () => (await import('../../report/json.ts')).renderJson,
-  md: async () => (await import('../../report/markdown.ts')).renderMarkdown,
+  md: async () => {
+    const {renderMarkdown} = await import('../../report/markdown.ts');
+    const {renderBudgetsMarkdown} = await import('../../report/budgets.ts');
+    return (report, budgets) =>
+      `${renderMarkdown(report)}${budgets.length > 0 ? '\n' : ''}${renderBudgetsMarkdown(budgets)}`;
+  },
   hdr: async () => (await import('../../report/hdr.ts')).renderHdr,
 };
 
@@ -38,10 +46,14 @@ export function readExports(
 }
 
 /** Writes a report to each file. @throws ThawError PERMISSION_DENIED, DISK_FULL */
-export async function writeExports(report: Report, exports: readonly Export[]): Promise<void> {
+export async function writeExports(
+  report: Report,
+  budgets: readonly BudgetVerdict[],
+  exports: readonly Export[],
+): Promise<void> {
   for (const {format, file} of exports) {
     const render = await RENDERERS[format]?.();
-    if (render) await writeExport(file, render(report));
+    if (render) await writeExport(file, render(report, budgets));
   }
 }
 

@@ -121,13 +121,21 @@ async function measureTarget(request: MeasureRequest, target: Target, run: OpenR
   const ended = shots.interrupted || shots.failure !== null;
   const load = todo.load === null || ended ? null : await fireLoad(request, target, run, todo.load);
   const weighed = weighEvidence([...todo.kept, ...shots.samples]);
-  const notes = [...target.run.notes, ...weighed.notes, ...(load?.notes ?? [])];
+  const notes = [...target.run.notes, ...weighed.notes, ...cutLoadNotes(run, todo), ...(load?.notes ?? [])];
   const summary = summarize({...target.run, notes, samples: weighed.samples});
   return {
     report: {...summary, load: load?.report ?? todo.loadKept},
     interrupted: shots.interrupted || load?.interrupted === true,
     failure: shots.failure ?? load?.failure ?? null,
   };
+}
+
+/** Half a load says nothing of the other half: one that was cut off is fired anew, and a reader must know. */
+function cutLoadNotes({before}: OpenRun, {load}: Remainder): string[] {
+  if (load === null || !before || before.loadSamples === 0) return [];
+  return [
+    `a load was cut off and fired anew: ${before.loadSamples} samples of it are kept, and in no figure`,
+  ];
 }
 
 /** The cold and the warm requests, one after the other. */
