@@ -101,7 +101,11 @@ function renderSparkline({timeline, bucketMs}: LoadReport, {width, unicode, pain
   if (known.length < 2) return [];
   const [min, max] = [Math.min(...known), Math.max(...known)];
   const steps = unicode ? STEPS : LETTERS;
-  const spark = cells.map((ms) => (ms === null ? ' ' : steps[stepOf(ms, min, max, steps.length)])).join('');
+  // A short course is drawn wider, so that it still looks like one.
+  const wide = Math.max(1, Math.min(4, Math.floor(room / cells.length)));
+  const spark = cells
+    .map((ms) => (ms === null ? ' ' : (steps[stepOf(ms, min, max, steps.length)] ?? '')).repeat(wide))
+    .join('');
   const dash = unicode ? '–' : '-';
   const caption = `${key.replace('Ms', '')} over ${formatDuration(timeline.length * bucketMs)}, ${formatMsRange(min, max, dash)}, logarithmic`;
   return [paint.accent(spark), paint.dim(caption)];

@@ -21,6 +21,9 @@ export interface Axis {
 /** Below this, in milliseconds, no chart goes: a logarithm has no zero. */
 const LEAST_MS = 0.01;
 
+/** What is exactly at the end of an axis may come out a rounding error beyond it. */
+const ROUNDING = 1e-9;
+
 /** An axis of milliseconds on which equal ratios are equally far apart, from a round number to a round number. */
 export function logAxis(values: readonly number[]): Axis {
   const positive = values.map((ms) => Math.max(ms, LEAST_MS));
@@ -59,7 +62,7 @@ export function quantileAxis(largest: number): Axis {
   const decades = Math.max(1, Math.log10(Math.max(largest, 1)));
   const at = (quantile: number): number => Math.min(1, -Math.log10(1 - quantile) / decades);
   const shown = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999].filter(
-    (quantile) => -Math.log10(1 - quantile) <= decades,
+    (quantile) => -Math.log10(1 - quantile) <= decades + ROUNDING,
   );
   return {
     at,

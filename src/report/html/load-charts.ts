@@ -1,5 +1,6 @@
 import {line} from 'd3-shape';
 import type {LoadBucket, LoadReport} from '../../core/load.ts';
+import {formatDuration} from '../../core/units.ts';
 import {describeLoad} from '../load-words.ts';
 import {levels, linearAxis, logAxis, uprights, type Axis} from './axis.ts';
 import {inSquare, renderChart, stretched} from './chart.ts';
@@ -111,7 +112,7 @@ function renderRequests(course: Course): Markup {
   const kinds = ['answered', ...(['failed', 'dropped'] as const).filter(has)];
   return renderPanel(course, {
     kind: 'requests',
-    heading: `Requests due in each ${showMs(course.load.bucketMs)}`,
+    heading: `Requests due in each ${formatDuration(course.load.bucketMs)}`,
     legend: html`<ul class="legend" aria-hidden="true">
       ${kinds.map(
         (kind) =>
@@ -146,17 +147,15 @@ function renderInstances(course: Course): Markup {
 
 function renderColdShare(course: Course): Markup {
   const {timeline} = course.load;
+  const cold = timeline.filter((bucket) => bucket.cold > 0);
+  if (cold.length === 0) return html`<p class="caption">No answer of the load was cold.</p>`;
   const share = ({cold, answered}: LoadBucket): number => (answered === 0 ? 0 : (100 * cold) / answered);
   const y = linearAxis(Math.max(...timeline.map(share)), (percent) => `${percent} %`, 2);
-  const cold = timeline.filter((bucket) => bucket.cold > 0);
   return renderPanel(course, {
     kind: 'cold',
     heading: 'Cold share of the answers',
     legend: null,
-    description:
-      cold.length === 0
-        ? 'None.'
-        : `In ${showCount(cold.length)} of ${showCount(timeline.length)} stretches.`,
+    description: `In ${showCount(cold.length)} of ${showCount(timeline.length)} stretches.`,
     height: 72,
     y,
     drawn: timeline.map((bucket) => bar(course, bucket, 'cold', 0, share(bucket), y)),

@@ -87,9 +87,9 @@ th:last-child,td:last-child{padding-right:0}
 thead th,thead td{border-bottom:1px solid var(--rule);color:var(--quiet);font-weight:500;font-size:.8125rem;vertical-align:bottom}
 th[scope=row]{font-weight:600}
 .n{text-align:right;white-space:nowrap}
-thead .n{white-space:normal;min-width:3.4em}
+thead .n{min-width:3.4em}
 .scroll th[scope=row]{position:sticky;left:0;background:var(--page)}
-.row-name{width:max-content;max-width:min(36vw,15rem);overflow-wrap:anywhere}
+.row-name{white-space:normal;width:max-content;max-width:min(36vw,15rem);overflow-wrap:anywhere}
 .n .row-name{margin-left:auto;max-width:9rem}
 td small,th small{display:block;color:var(--quiet);font-size:.8125rem;font-weight:400}
 .long{min-width:14rem;overflow-wrap:anywhere}

@@ -1,5 +1,6 @@
 import type {Latency, LoadReport, LoadStage} from '../../core/load.ts';
 import type {ProviderReport} from '../../core/report.ts';
+import {START_CLASSES} from '../../core/sample.ts';
 import {groupsOf, type Group} from '../groups.ts';
 import {stageName} from '../load-words.ts';
 import {LOAD_QUANTILES, QUANTILES} from '../quantiles.ts';
@@ -96,29 +97,31 @@ const REQUEST_COLUMNS: readonly Column<LoadStage>[] = [
   {title: 'sent late, p99', cell: ({lateP99Ms}) => showMs(lateP99Ms)},
 ];
 
-const EVIDENCE_COLUMNS: readonly Column<LoadStage>[] = [
-  {title: 'cold', cell: ({classes}) => showCount(classes.cold)},
-  {title: 'joined', cell: ({classes}) => showCount(classes.joined)},
-  {title: 'instances', cell: ({instances}) => showCount(instances)},
-];
+/** What the answers proved: instances, and of the classes those that came out. */
+function evidenceColumns(stages: readonly LoadStage[]): readonly Column<LoadStage>[] {
+  if (stages.every(({instances}) => instances === null)) return [];
+  const met = START_CLASSES.filter((name) => stages.some(({classes}) => classes[name] > 0));
+  return [
+    ...met.map((name) => ({title: name, cell: ({classes}: LoadStage) => showCount(classes[name])})),
+    {title: 'instances', cell: ({instances}) => showCount(instances)},
+  ];
+}
 
 /** Every stage of a load: its times, and what became of its requests. */
 export function renderStages({stages}: LoadReport, provider: string): Markup {
-  const known = stages.some(({instances}) => instances !== null);
   const times = stages.flatMap((stage) => [
     {name: html`${stageName(stage)}<small>since it was due</small>`, value: stage.latency},
     {name: html`${stageName(stage)}<small>since it was sent</small>`, value: stage.service},
   ]);
   const requests = stages.map((stage) => ({name: stageName(stage), value: stage}));
-  const requestColumns = [...REQUEST_COLUMNS, ...(known ? EVIDENCE_COLUMNS : [])];
+  const requestColumns = [...REQUEST_COLUMNS, ...evidenceColumns(stages)];
   return html`${renderTable(`Times under load, ${provider}`, LATENCY_COLUMNS, times)}
   ${renderTable(`Requests under load, ${provider}`, requestColumns, requests)}`;
 }
 
 /** What the requests came out as, whatever was wanted of them. */
 export function renderClasses(providers: readonly ProviderReport[]): Markup {
-  const names = Object.keys(providers[0]?.classes ?? {}) as (keyof ProviderReport['classes'])[];
-  const met = names.filter((name) => providers.some(({classes}) => classes[name] > 0));
+  const met = START_CLASSES.filter((name) => providers.some(({classes}) => classes[name] > 0));
   return renderTable<ProviderReport>(
     'Good answers by what they turned out to be',
     [

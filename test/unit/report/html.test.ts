@@ -326,3 +326,10 @@ describe('text has a contrast of 4.5 or more', () => {
     expect(contrast(dark[text], dark[ground])).toBeGreaterThanOrEqual(4.5);
   });
 });
+
+test('a load of which no answer was cold says so instead of drawing nothing', () => {
+  const warm = load({timeline: load().timeline.map((bucket) => ({...bucket, cold: 0}))});
+  const page = renderHtml(run(measured({load: warm})));
+  expect(page).toContain('No answer of the load was cold.');
+  expect(page).not.toContain('Cold share of the answers');
+});
