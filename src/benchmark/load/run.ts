@@ -124,7 +124,10 @@ export async function runLoad(load: Load): Promise<LoadOutcome> {
     recorder.sent(request, counts.inFlight);
     const lateMs = elapsedMs() - request.dueMs;
     try {
-      takeDown(request, shot, sinceDue(await load.fire(shot), lateMs));
+      const invocation = await load.fire(shot);
+      // Answers that came at the same moment are read first: what is done with one must not make the next late.
+      await nextTurn();
+      takeDown(request, shot, sinceDue(invocation, lateMs));
     } catch (error) {
       recorder.abandoned(request);
       if (isInterrupt(error)) interrupted = true;
