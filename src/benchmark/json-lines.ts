@@ -1,6 +1,7 @@
 import {createReadStream} from 'node:fs';
 import {mkdir, open, type FileHandle} from 'node:fs/promises';
 import {dirname} from 'node:path';
+import {writeFailure} from '../core/disk.ts';
 import {messageOf, systemCode, ThawError} from '../core/errors.ts';
 
 /** A file of JSON values, one a line, that is being written. */
@@ -114,17 +115,8 @@ async function orRefuse<T>(file: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     const code = systemCode(cause);
-    const facts = {file};
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new ThawError('DISK_FULL', `${file}: no space left for samples`, facts, {cause});
-    }
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-      throw new ThawError('PERMISSION_DENIED', `${file}: cannot be written: ${messageOf(cause)}`, facts, {
-        cause,
-      });
-    }
-    if (code === 'EEXIST') throw new ThawError('FILE_EXISTS', `${file}: is there already`, facts, {cause});
+    if (code === 'EEXIST') throw new ThawError('FILE_EXISTS', `${file}: is there already`, {file}, {cause});
     if (code === 'ENOENT' || code === 'EISDIR') throw cannotRead(file, cause);
-    throw cause;
+    throw await writeFailure(cause, file);
   }
 }

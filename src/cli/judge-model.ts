@@ -1,6 +1,7 @@
-import {mkdir, readFile, writeFile} from 'node:fs/promises';
+import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {Config} from '../config/config.ts';
+import {writeWhole} from '../core/disk.ts';
 import type {Digest} from '../core/digest.ts';
 import type {Verdict} from '../core/model.ts';
 import type {HostOnnxRuntime} from '../core/ports.ts';
@@ -51,8 +52,7 @@ export async function judgeModel(
     signal,
   });
   const judgement = await judge({...settings, source, outDir, probe, signal, onProgress});
-  await mkdir(thawDir(config), {recursive: true});
-  await writeFile(file, `${JSON.stringify({key, verdict: judgement.verdict}, null, 2)}\n`);
+  await writeWhole(file, `${JSON.stringify({key, verdict: judgement.verdict}, null, 2)}\n`);
   return {...judgement, remembered: false};
 }
 

@@ -69,7 +69,7 @@ export interface PackagePin {
  * processes at once and against being killed half-way.
  *
  * @param keep path prefixes inside the package, without the leading `package/`
- * @throws ThawError FETCH_FAILED, DISK_FULL, INTERRUPTED
+ * @throws ThawError FETCH_FAILED, DISK_FULL, PERMISSION_DENIED, INTERRUPTED
  */
 export type FetchPackage = (
   pin: PackagePin,

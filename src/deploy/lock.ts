@@ -1,9 +1,9 @@
 import {randomUUID} from 'node:crypto';
-import {mkdir, open, readFile, rename, rm, stat, writeFile} from 'node:fs/promises';
+import {mkdir, open, readFile, rm, stat} from 'node:fs/promises';
 import {hostname} from 'node:os';
 import {dirname, join} from 'node:path';
+import {writeFailure, writeWhole} from '../core/disk.ts';
 import {systemCode, ThawError} from '../core/errors.ts';
-import {writeProblem} from './write-problem.ts';
 
 /** Who holds a lock, as its file says. */
 interface Holder {
@@ -48,7 +48,7 @@ export async function acquireDeployLock(where: {
     await mkdir(dirname(file), {recursive: true});
     await acquire(file, me);
   } catch (error) {
-    throw writeProblem(error, file);
+    throw await writeFailure(error, file);
   }
   return {
     release: async () => {
@@ -73,9 +73,7 @@ async function acquire(file: string, me: Holder): Promise<void> {
     try {
       const now = await readHolder(file);
       if (now?.id !== holder.id || (await isHeld(now, file))) continue;
-      const next = `${file}.${me.id}.tmp`;
-      await writeFile(next, JSON.stringify(me));
-      await rename(next, file);
+      await writeWhole(file, JSON.stringify(me));
       return;
     } finally {
       await rm(claim, {force: true});

@@ -1,12 +1,12 @@
 import {mkdir} from 'node:fs/promises';
 import type {Digest} from '../core/digest.ts';
+import {writeFailure} from '../core/disk.ts';
 import {throwIfInterrupted} from '../core/errors.ts';
 import type {Image, Layer, LayerRole, Platform} from '../core/image.ts';
 import {canonicalJson} from '../core/json.ts';
 import type {ServeManifest} from '../core/model.ts';
 import type {FetchPackage, ImageOnDisk} from '../core/ports.ts';
 import {CERTIFICATES, NONROOT, planBase, type HostBase} from './base.ts';
-import {writeFailure} from './disk.ts';
 import {fileEntry, type Entry} from './entries.ts';
 import type {Compression} from './gzip.ts';
 import {buildLayer, sweepCache, type LayerPlan} from './layer.ts';
@@ -155,7 +155,7 @@ async function prepareCache(cacheDir: string): Promise<void> {
   try {
     await mkdir(cacheDir, {recursive: true});
   } catch (error) {
-    throw await writeFailure(error, cacheDir, null);
+    throw await writeFailure(error, cacheDir);
   }
   await sweepCache(cacheDir, Date.now());
 }

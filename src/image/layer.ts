@@ -1,13 +1,13 @@
 import {createWriteStream} from 'node:fs';
 import {chmod, mkdir, readdir, readFile, rename, rm, stat} from 'node:fs/promises';
-import {dirname, join} from 'node:path';
+import {join} from 'node:path';
 import {pipeline} from 'node:stream/promises';
 import {digestOfJson, type Digest} from '../core/digest.ts';
+import {UNFINISHED_PREFIX, unfinishedName, writeFailure, writeWhole} from '../core/disk.ts';
 import {throwIfInterrupted} from '../core/errors.ts';
 import type {Layer, LayerRole} from '../core/image.ts';
 import type {ProgressFn} from '../core/ports.ts';
 import {blobPath, blobsDir} from './blobs.ts';
-import {UNFINISHED_PREFIX, unfinishedName, writeFailure, writeWhole} from './disk.ts';
 import {measureEntries, planEntries, type Entry, type MeasuredEntry} from './entries.ts';
 import {gzip, type Compression} from './gzip.ts';
 import {meter} from './meter.ts';
@@ -66,7 +66,6 @@ export async function buildLayer(
       progress,
       signal,
     );
-    await mkdir(dirname(recordFile), {recursive: true});
     await writeWhole(recordFile, JSON.stringify(record));
   }
   progress(contentBytes, contentBytes);
@@ -126,7 +125,7 @@ async function writeBlob(
     return {digest, bytes, diffId, unpackedBytes, modifiedMs: (await stat(file)).mtimeMs};
   } catch (error) {
     await rm(unfinished, {force: true});
-    throw await writeFailure(error, cacheDir, contentBytes, signal);
+    throw await writeFailure(error, cacheDir, {neededBytes: contentBytes, signal});
   }
 }
 

@@ -2,12 +2,12 @@ import {constants} from 'node:fs';
 import {copyFile, link, mkdir, readdir, readFile, rename, rm, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {digestOf, type Digest} from '../core/digest.ts';
+import {UNFINISHED_PREFIX, unfinishedName, writeFailure, writeWhole} from '../core/disk.ts';
 import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
 import type {Image} from '../core/image.ts';
 import {canonicalJson} from '../core/json.ts';
 import type {ImageOnDisk} from '../core/ports.ts';
 import {blobPath, blobsDir, isDigest, sizeOf, type Descriptor} from './blobs.ts';
-import {UNFINISHED_PREFIX, unfinishedName, writeFailure, writeWhole} from './disk.ts';
 import {renderDocument, type Document, type Manifest} from './manifest.ts';
 
 /** thaw's own record of an image: what an OCI manifest has no place for. */
@@ -42,7 +42,7 @@ export async function writeLayout(
   const record = renderDocument(RECORD_TYPE, image);
   const manifest = documents.find(({descriptor}) => descriptor.digest === image.digest);
   if (manifest === undefined) throw new TypeError('the manifest is not among the documents');
-  const bytes = image.layers.reduce((sum, layer) => sum + layer.bytes, 0);
+  const neededBytes = image.layers.reduce((sum, layer) => sum + layer.bytes, 0);
 
   try {
     await refuseForeignLayout(layoutDir);
@@ -61,7 +61,7 @@ export async function writeLayout(
       renderIndex(image, manifest.descriptor, record.descriptor.digest),
     );
   } catch (error) {
-    throw await writeFailure(error, layoutDir, bytes, signal);
+    throw await writeFailure(error, layoutDir, {neededBytes, signal});
   }
   const used = new Set(
     [...image.layers, ...[...documents, record].map((each) => each.descriptor)].map((each) => each.digest),

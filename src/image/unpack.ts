@@ -5,11 +5,11 @@ import type {Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {createGunzip} from 'node:zlib';
 import {extract, type Header} from 'tar-stream';
+import {unfinishedName, writeFailure} from '../core/disk.ts';
 import {messageOf, systemCode, ThawError} from '../core/errors.ts';
 import type {Layer} from '../core/image.ts';
 import type {ImageOnDisk, UnpackImage} from '../core/ports.ts';
 import {blobPath} from './blobs.ts';
-import {unfinishedName, writeFailure} from './disk.ts';
 import {invalid} from './layout.ts';
 import {meter} from './meter.ts';
 
@@ -227,8 +227,8 @@ async function asUnpackFailure(
   intoDir: string,
 ): Promise<unknown> {
   if (error instanceof ThawError) return error;
-  const bytes = layers.reduce((sum, layer) => sum + layer.unpackedBytes, 0);
-  const failure = await writeFailure(error, intoDir, bytes);
+  const neededBytes = layers.reduce((sum, layer) => sum + layer.unpackedBytes, 0);
+  const failure = await writeFailure(error, intoDir, {neededBytes});
   // What is left are zlib's errors, tar-stream's, refused members, and a blob that is not there.
   return failure instanceof ThawError ? failure : invalid(layoutDir, messageOf(error));
 }

@@ -1,8 +1,8 @@
-import {createHash, randomUUID} from 'node:crypto';
-import {mkdir, open, rename, rm} from 'node:fs/promises';
+import {createHash, type Hash} from 'node:crypto';
 import {basename, extname, join, posix} from 'node:path';
 import type {Digest} from '../core/digest.ts';
-import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
+import {writeWhole} from '../core/disk.ts';
+import {ThawError} from '../core/errors.ts';
 import type {QuantizeMode} from '../core/model.ts';
 import {createReadExternal} from './external.ts';
 import {encodeModel} from './onnx.ts';
@@ -54,8 +54,11 @@ export async function writeDynamic(
   if (result.failure !== null) return {failure: result.failure};
   const name = `${basename(source.path, extname(source.path))}.dynamic.onnx`;
   const file = join(outDir, name);
-  const written = await writeWhole(file, encodeModel(result.model), signal);
-  return {mode: 'dynamic', ...written, files: [{path: name, file}]};
+  const chunks = encodeModel(result.model);
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const hash = createHash('sha256');
+  await writeWhole(file, hashing(chunks, hash), {neededBytes: bytes, signal});
+  return {mode: 'dynamic', digest: `sha256:${hash.digest('hex')}`, bytes, files: [{path: name, file}]};
 }
 
 /** A weight that is not what its shape says spoils the candidate; what it does to the original, ONNX Runtime tells. */
@@ -68,46 +71,9 @@ function tryQuantize(source: OpenModel): QuantizeResult {
   }
 }
 
-async function writeWhole(
-  file: string,
-  chunks: readonly Uint8Array[],
-  signal: AbortSignal,
-): Promise<{digest: Digest; bytes: number}> {
-  const hash = createHash('sha256');
-  const half = `${file}.${randomUUID()}.tmp`;
-  let bytes = 0;
-  try {
-    await mkdir(join(file, '..'), {recursive: true});
-    const handle = await open(half, 'wx');
-    try {
-      for (const chunk of chunks) {
-        throwIfInterrupted(signal);
-        hash.update(chunk);
-        bytes += chunk.length;
-        for (let at = 0; at < chunk.length;) at += (await handle.write(chunk, at)).bytesWritten;
-      }
-    } finally {
-      await handle.close();
-    }
-    await rename(half, file);
-  } catch (error) {
-    await rm(half, {force: true});
-    throw writeProblem(file, error);
-  }
-  return {digest: `sha256:${hash.digest('hex')}`, bytes};
-}
-
-function writeProblem(file: string, error: unknown): unknown {
-  const what = `${file} cannot be written: ${messageOf(error)}`;
-  switch (systemCode(error)) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new ThawError('DISK_FULL', what, {file}, {cause: error});
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new ThawError('PERMISSION_DENIED', what, {file}, {cause: error});
-    default:
-      return error;
+function* hashing(chunks: readonly Uint8Array[], hash: Hash): Generator<Uint8Array> {
+  for (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
   }
 }

@@ -7,6 +7,7 @@ import {Transform} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {createGunzip} from 'node:zlib';
 import {digestOfJson, shortDigest} from '../core/digest.ts';
+import {writeFailure} from '../core/disk.ts';
 import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
 import type {FetchPackage, PackagePin, ProgressFn} from '../core/ports.ts';
 
@@ -42,7 +43,7 @@ export function createFetchPackage({cacheDir, env = process.env}: FetchPackageOp
         await rm(workDir, {recursive: true, force: true, maxRetries: 3});
       }
     } catch (error) {
-      throw asThawError(error, pin, signal);
+      throw await asThawError(error, pin, packagesDir, signal);
     }
     return finalDir;
   };
@@ -153,11 +154,10 @@ function withoutCredentials(text: string): string {
   return text.replace(/\/\/[^/@\s]+@/g, '//***@');
 }
 
-function npmError(pin: PackagePin, failure: NpmFailure): ThawError {
+function npmError(pin: PackagePin, failure: NpmFailure): Error {
+  // npm filled the cache's disk, and passes on what the system said.
+  if (failure.code === 'ENOSPC') return Object.assign(new Error(failure.words), {code: failure.code});
   const facts = {package: pin.name, version: pin.version, npm: failure.code};
-  if (failure.code === 'ENOSPC') {
-    return new ThawError('DISK_FULL', `npm ran out of disk space fetching ${pin.name}@${pin.version}`, facts);
-  }
   return new ThawError(
     'FETCH_FAILED',
     `npm could not fetch ${pin.name}@${pin.version}: ${failure.words}`,
@@ -313,19 +313,20 @@ async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => null)) !== null;
 }
 
-function asThawError(error: unknown, pin: PackagePin, signal: AbortSignal): ThawError {
+async function asThawError(
+  error: unknown,
+  pin: PackagePin,
+  packagesDir: string,
+  signal: AbortSignal,
+): Promise<ThawError> {
   if (error instanceof ThawError) return error;
-  if (signal.aborted) return new ThawError('INTERRUPTED', 'interrupted', {}, {cause: error});
-  const facts = {package: pin.name, version: pin.version};
-  if (systemCode(error) === 'ENOSPC') {
-    return new ThawError('DISK_FULL', `no disk space left to unpack ${pin.name}@${pin.version}`, facts, {
-      cause: error,
-    });
-  }
+  throwIfInterrupted(signal);
+  const failure = await writeFailure(error, packagesDir);
+  const refused = failure instanceof ThawError ? failure : null;
   return new ThawError(
-    'FETCH_FAILED',
-    `${pin.name}@${pin.version} could not be put into the cache: ${messageOf(error)}`,
-    facts,
+    refused?.code ?? 'FETCH_FAILED',
+    `${pin.name}@${pin.version} could not be put into the cache: ${messageOf(failure)}`,
+    {package: pin.name, version: pin.version, ...refused?.facts},
     {cause: error},
   );
 }

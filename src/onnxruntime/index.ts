@@ -24,7 +24,7 @@ export interface HostKind {
  * Brings ONNX Runtime for a target into thaw's cache and returns the folder with its binding and its library,
  * and nothing else.
  *
- * @throws ThawError FETCH_FAILED, DISK_FULL, INTERRUPTED
+ * @throws ThawError FETCH_FAILED, DISK_FULL, PERMISSION_DENIED, INTERRUPTED
  */
 export async function onnxRuntimeFor(
   target: OnnxRuntimeTarget,

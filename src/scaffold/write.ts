@@ -1,9 +1,9 @@
-import {randomBytes} from 'node:crypto';
 import {createReadStream, createWriteStream, type Stats} from 'node:fs';
 import {lstat, mkdir, readFile, rename, rm, rmdir, stat} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {Readable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
+import {unfinishedName, writeFailure} from '../core/disk.ts';
 import {systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
 import type {PlannedFile, ScaffoldPlan} from './plan.ts';
 
@@ -57,7 +57,7 @@ export async function writeScaffold(
     for (const path of replaced) await rm(path, {force: true});
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => undefined);
-    throw asThawError(error, dir, signal);
+    throw await asThawError(error, dir, signal);
   }
 
   const paths = (files: readonly PlannedFile[]) => files.map((file) => file.path);
@@ -153,7 +153,7 @@ async function stage(
   undo: (() => Promise<void>)[],
   signal: AbortSignal,
 ): Promise<string> {
-  const temporary = besides(join(dir, file.path));
+  const temporary = unfinishedName(join(dir, file.path));
   undo.push(() => rm(temporary, {force: true}));
   const source = 'content' in file ? Readable.from([file.content]) : createReadStream(file.copyOf);
   await pipeline(source, createWriteStream(temporary, {flags: 'wx', flush: true}), {signal});
@@ -162,7 +162,7 @@ async function stage(
 
 /** Gives a file that will be replaced another name, and returns it. */
 async function setAside(path: string, undo: (() => Promise<void>)[]): Promise<string> {
-  const aside = besides(path);
+  const aside = unfinishedName(path);
   await rename(path, aside);
   undo.push(() => rename(aside, path));
   return aside;
@@ -171,11 +171,6 @@ async function setAside(path: string, undo: (() => Promise<void>)[]): Promise<st
 async function putInPlace(temporary: string, path: string, undo: (() => Promise<void>)[]): Promise<void> {
   await rename(temporary, path);
   undo.push(() => rm(path, {force: true}));
-}
-
-/** A name in the same folder, so that a rename can never cross file systems. */
-function besides(path: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}.tmp`;
 }
 
 function filesExist(dir: string, files: readonly PlannedFile[]): ThawError {
@@ -187,20 +182,10 @@ function filesExist(dir: string, files: readonly PlannedFile[]): ThawError {
   });
 }
 
-function asThawError(error: unknown, dir: string, signal: AbortSignal): unknown {
-  if (error instanceof ThawError) return error;
-  if (signal.aborted) return new ThawError('INTERRUPTED', 'interrupted', {}, {cause: error});
-  const code = systemCode(error);
-  const path = (error as {path?: unknown}).path;
-  const facts = {dir, file: typeof path === 'string' ? path : dir};
-  if (code === 'ENOENT') {
-    return new ThawError('MODEL_NOT_FOUND', `there is no file ${facts.file} to copy`, facts, {cause: error});
-  }
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new ThawError('DISK_FULL', `no space left to write the project in ${dir}`, facts, {cause: error});
-  }
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new ThawError('PERMISSION_DENIED', `permission denied: ${facts.file}`, facts, {cause: error});
-  }
-  return error;
+async function asThawError(error: unknown, dir: string, signal: AbortSignal): Promise<unknown> {
+  const {path} = error as {path?: unknown};
+  const file = typeof path === 'string' ? path : dir;
+  const failure = await writeFailure(error, file, {signal});
+  if (systemCode(failure) !== 'ENOENT') return failure;
+  return new ThawError('MODEL_NOT_FOUND', `there is no file ${file} to copy`, {dir, file}, {cause: error});
 }

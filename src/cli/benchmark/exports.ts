@@ -1,6 +1,7 @@
-import {writeFile} from 'node:fs/promises';
+import {lstat, writeFile} from 'node:fs/promises';
 import {resolve} from 'node:path';
-import {messageOf, systemCode, ThawError} from '../../core/errors.ts';
+import {writeFailure, writeWhole} from '../../core/disk.ts';
+import {messageOf, ThawError} from '../../core/errors.ts';
 import type {BudgetVerdict} from '../../core/budget.ts';
 import type {Report} from '../../core/report.ts';
 
@@ -57,12 +58,21 @@ export async function writeExports(
   }
 }
 
-/** Writes one file that the user asked for. @throws ThawError PERMISSION_DENIED, DISK_FULL */
+/**
+ * Writes one file that the user asked for: whole or not at all, unless it is a link, a pipe or a device, as
+ * `/dev/stdout` is, which is written into.
+ *
+ * @throws ThawError PERMISSION_DENIED, DISK_FULL
+ */
 export async function writeExport(file: string, text: string): Promise<void> {
   try {
-    await writeFile(file, text);
+    const there = await lstat(file).catch(() => null);
+    if (there === null || there.isFile()) await writeWhole(file, text);
+    else await writeFile(file, text);
   } catch (error) {
-    const code = systemCode(error) === 'ENOSPC' ? 'DISK_FULL' : 'PERMISSION_DENIED';
-    throw new ThawError(code, `${file} cannot be written: ${messageOf(error)}`, {file}, {cause: error});
+    const failure = await writeFailure(error, file, {neededBytes: Buffer.byteLength(text)});
+    if (failure instanceof ThawError) throw failure;
+    const message = `${file} cannot be written: ${messageOf(error)}`;
+    throw new ThawError('PERMISSION_DENIED', message, {path: file}, {cause: error});
   }
 }

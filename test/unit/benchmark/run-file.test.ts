@@ -285,7 +285,7 @@ test.skipIf(process.platform !== 'linux')('a full disk is said to be so, at ever
   const lines = await openJsonLines('/dev/full');
   await expect(lines.append([sample(0)])).rejects.toMatchObject({
     code: 'DISK_FULL',
-    facts: {file: '/dev/full'},
+    facts: {path: '/dev/full'},
   });
   await expect(lines.append([sample(1)])).rejects.toMatchObject({code: 'DISK_FULL'});
   await lines.close();

@@ -2,7 +2,6 @@ import {cp, mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {blobPath, blobsDir} from '../../../src/image/blobs.ts';
-import {writeFailure} from '../../../src/image/disk.ts';
 import {readImage, writeLayout} from '../../../src/image/layout.ts';
 import {findImageProblems} from '../../../src/image/validate.ts';
 import {failureOf, never, scratch, smallImage} from './fixture.ts';
@@ -157,27 +156,5 @@ describe('a damaged layout', () => {
     await damage(blobPath(layoutDir, digest), flipLast);
     const problems = await findImageProblems(await readImage(layoutDir));
     expect(problems[0]).toContain(`blob ${digest} has the digest`);
-  });
-});
-
-describe('a write that fails', () => {
-  const failed = async (code: string) =>
-    writeFailure(Object.assign(new Error(code), {code}), join(await scratch(), 'blob'), 1234);
-
-  test('for want of space is DISK_FULL with the path, the bytes needed and the bytes free', async () => {
-    for (const code of ['ENOSPC', 'EDQUOT']) {
-      expect(await failed(code)).toMatchObject({
-        code: 'DISK_FULL',
-        facts: {neededBytes: 1234, freeBytes: expect.any(Number) as number},
-      });
-    }
-  });
-
-  test('for want of permission is PERMISSION_DENIED', async () => {
-    expect(await failed('EROFS')).toMatchObject({code: 'PERMISSION_DENIED', facts: {code: 'EROFS'}});
-  });
-
-  test('for another reason is what it was', async () => {
-    expect(await failed('EIO')).toMatchObject({code: 'EIO', message: 'EIO'});
   });
 });

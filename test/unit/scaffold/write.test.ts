@@ -62,7 +62,7 @@ describe('writing a project', () => {
     const replaced = await writeScaffold(plan, dir, {onConflict: 'overwrite', signal});
     expect(replaced).toMatchObject({written: ['a.txt'], kept: []});
     expect(await readFile(join(dir, 'a.txt'), 'utf8')).toBe('new a');
-    expect((await contentsOf(dir)).filter((path) => path.includes('tmp'))).toEqual([]);
+    expect((await contentsOf(dir)).filter((path) => path.includes('unfinished'))).toEqual([]);
   });
 
   it('never puts a file in the place of a folder, nor a folder in the place of a file', async () => {
