@@ -7,9 +7,11 @@ import type {ImageOnDisk} from '../core/ports.ts';
 import {createRedactor} from '../core/redact.ts';
 import {acquireDeployLock} from '../deploy/lock.ts';
 import {renderPlan} from '../deploy/render-plan.ts';
+import {refuseBeyondLimits} from '../image/limits.ts';
+import {readHandlerPackages} from '../image/sbom.ts';
 import {carryOutPlan, confirmPlan} from './apply-plan.ts';
 import {inspectDeployed} from './deployed.ts';
-import {readPackagedImage} from './packaged-image.ts';
+import {readPackagedImage, sbomFile} from './packaged-image.ts';
 import type {Project, ProjectProvider} from './project.ts';
 import type {Terminal} from './terminal.ts';
 
@@ -35,6 +37,9 @@ export async function planDeploy({
   terminal,
 }: DeployRequest): Promise<PlannedDeploy> {
   const image = await readPackagedImage(project, context.thawVersion);
+  const {driver} = provider;
+  const packages = await readHandlerPackages(sbomFile(project.config), image.image.digest);
+  refuseBeyondLimits(image.image, driver.limits, driver.name, packages);
   const fingerprint = fingerprintWith(context.fingerprintKey);
   const fn = completeFunction(project.config, provider.config, image.image.digest, fingerprint, process.env);
   const secretNames = Object.keys(provider.config.settings.secrets);

@@ -40,7 +40,11 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   IMAGE_MISSING: () => ['$ thaw package'],
   IMAGE_STALE: () => ['$ thaw package'],
   IMAGE_INVALID: () => ['$ thaw package'],
-  IMAGE_TOO_LARGE: () => ['Quantize the model, or leave dependencies out of the handler.'],
+  IMAGE_TOO_LARGE: ({largest}) => [
+    largest === 'model'
+      ? 'Set model.quantize to auto in thaw.yaml, or choose a smaller model.'
+      : 'Leave dependencies out of the handler, or choose a smaller model.',
+  ],
   PLATFORM_UNSUPPORTED: () => ['docs/platforms.md says what works where.'],
   RUNTIME_UNAVAILABLE: () => ['$ npm run build'],
   FETCH_FAILED: () => ['Check that npm itself reaches its registry:', '$ npm ping'],

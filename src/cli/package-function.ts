@@ -18,6 +18,7 @@ import {withTask} from './progress.ts';
 import type {Project} from './project.ts';
 import {renderImage, renderVerdict} from './render-package.ts';
 import type {Terminal} from './terminal.ts';
+import {writeSbom} from './write-sbom.ts';
 import {formatBytes} from '../core/units.ts';
 
 export interface PackageRequest {
@@ -32,6 +33,8 @@ export interface Packaged {
   readonly image: Image;
   readonly layoutDir: string;
   readonly verdict: Verdict;
+  /** The file that lists what is in the image. */
+  readonly sbom: string;
 }
 
 /** Judges the project's model and builds its image. What can be wrong is found before anything is fetched. */
@@ -96,8 +99,15 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
     ({image}) => `image for ${image.platform}`,
   );
   terminal.note(renderImage(image, terminal.paint));
+  const sbom = await writeSbom(config, {
+    image,
+    thawVersion: workshop.installation.version,
+    base,
+    model: chosen.files,
+    handler,
+  });
   terminal.result(image.digest);
-  return {image, layoutDir, verdict};
+  return {image, layoutDir, verdict, sbom};
 }
 
 /** The project's files that an image is made from, with what they hold now. */

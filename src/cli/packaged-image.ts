@@ -13,6 +13,9 @@ export const PLATFORM = 'linux/amd64';
 /** Where a project's image lies. */
 export const imageDir = (config: Config): string => join(thawDir(config), 'image');
 
+/** Where the list of what is in it lies. */
+export const sbomFile = (config: Config): string => join(thawDir(config), 'sbom.json');
+
 /** The digest of every setting that shapes an image; the files that go into it are recorded beside it. */
 export function imageRecipe({name, model, handler, dir}: Config, thawVersion: string): Digest {
   const {quantize, accept, objective} = model;

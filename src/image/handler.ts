@@ -9,6 +9,8 @@ export interface HandlerBundle {
   readonly code: Uint8Array;
   /** The files that went into it, relative to the project, with forward slashes. */
   readonly inputs: readonly string[];
+  /** How many bytes of the bundle are from each of them. */
+  readonly bytesByInput: ReadonlyMap<string, number>;
 }
 
 const EXTENSIONS = ['.mjs', '.js', '.ts', '.mts'];
@@ -37,10 +39,15 @@ export async function bundleHandler(
   const inputs = Object.keys(result.metafile.inputs)
     .filter((input) => !/^[(<]/.test(input))
     .sort();
-  refuseMissingPredict(handler, Object.values(result.metafile.outputs)[0]?.exports ?? []);
+  const output = Object.values(result.metafile.outputs)[0];
+  refuseMissingPredict(handler, output?.exports ?? []);
   const addon = await findAddonPackage(root, inputs);
   if (addon !== null) throw nativeAddonError(handler, addon);
-  return {code: Buffer.from(withCommonJsNames(result.outputFiles[0]?.text ?? '')), inputs};
+  return {
+    code: Buffer.from(withCommonJsNames(result.outputFiles[0]?.text ?? '')),
+    inputs,
+    bytesByInput: new Map(inputs.map((input) => [input, output?.inputs[input]?.bytesInOutput ?? 0])),
+  };
 }
 
 async function refuseOtherFiles(handler: string, file: string): Promise<void> {

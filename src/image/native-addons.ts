@@ -79,7 +79,8 @@ function packageOf(path: string): string | null {
   return PACKAGE.exec(path.replaceAll('\\', '/'))?.[2] ?? null;
 }
 
-function packageDirOf(path: string): string | null {
+/** The folder of the package that a bundled file belongs to; null if it lies in no `node_modules`. */
+export function packageDirOf(path: string): string | null {
   return PACKAGE.exec(path)?.[1] ?? null;
 }
 

@@ -30,14 +30,22 @@ export async function fetchNode(
   progress: ProgressFn,
   signal: AbortSignal,
 ): Promise<string> {
-  const pin = NODE_PINS[platform];
-  if (pin === undefined) {
-    throw new ThawError('PLATFORM_UNSUPPORTED', `images for ${platform} are not available yet`, {
-      platform,
-      available: Object.keys(NODE_PINS),
-    });
-  }
+  const pin = pinnedNode(platform);
   return join(await fetchPackage(pin, ['bin/node'], progress, signal), 'bin', 'node');
+}
+
+/**
+ * The package that Node for images of a platform comes from.
+ *
+ * @throws ThawError PLATFORM_UNSUPPORTED
+ */
+export function pinnedNode(platform: Platform): PackagePin {
+  const pin = NODE_PINS[platform];
+  if (pin !== undefined) return pin;
+  throw new ThawError('PLATFORM_UNSUPPORTED', `images for ${platform} are not available yet`, {
+    platform,
+    available: Object.keys(NODE_PINS),
+  });
 }
 
 /**

@@ -1,0 +1,44 @@
+import type {Config} from '../config/config.ts';
+import {writeWhole} from '../core/disk.ts';
+import type {Image} from '../core/image.ts';
+import {inspectBaseContents} from '../image/base-packages.ts';
+import type {HostBase} from '../image/base.ts';
+import {inspectBlob} from '../image/blobs.ts';
+import {inspectBundledPackages} from '../image/bundled-packages.ts';
+import type {HandlerBundle} from '../image/handler.ts';
+import type {ModelFile} from '../image/model-layer.ts';
+import {pinnedNode} from '../image/runtime-layer.ts';
+import {renderSbom} from '../image/sbom.ts';
+import {ONNX_RUNTIME} from '../onnxruntime/index.ts';
+import {sbomFile} from './packaged-image.ts';
+
+/** An image, and what it was built from. */
+export interface BuiltFrom {
+  readonly image: Image;
+  readonly thawVersion: string;
+  readonly base: HostBase;
+  readonly model: readonly ModelFile[];
+  readonly handler: HandlerBundle | null;
+}
+
+/**
+ * Writes what is in an image beside it, so that its digest does not depend on it, and returns the file's path.
+ *
+ * @throws ThawError DISK_FULL, PERMISSION_DENIED
+ */
+export async function writeSbom(config: Config, built: BuiltFrom): Promise<string> {
+  const {image, thawVersion, base, model, handler} = built;
+  const digested = model.map(async ({path, file}) => ({path, digest: (await inspectBlob(file)).digest}));
+  const sbom = renderSbom({
+    image,
+    thawVersion,
+    base: await inspectBaseContents(base),
+    node: pinnedNode(image.platform),
+    onnxruntime: ONNX_RUNTIME,
+    model: await Promise.all(digested),
+    handler: handler === null ? [] : await inspectBundledPackages(config.dir, handler),
+  });
+  const file = sbomFile(config);
+  await writeWhole(file, `${JSON.stringify(sbom, null, 2)}\n`);
+  return file;
+}

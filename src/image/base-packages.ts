@@ -1,0 +1,107 @@
+import {execFile} from 'node:child_process';
+import {readFile, realpath} from 'node:fs/promises';
+import {promisify} from 'node:util';
+import type {Digest} from '../core/digest.ts';
+import type {HostBase} from './base.ts';
+import {inspectBlob} from './blobs.ts';
+
+/** A library of the base, and the package of the system that it came with. */
+export interface BaseLibrary {
+  /** The name that programs ask for: `libc.so.6`. */
+  readonly soname: string;
+  readonly digest: Digest;
+  /** Null where no package manager knows the file. */
+  readonly package: SystemPackage | null;
+}
+
+/** A package of the system, as its package manager names it. */
+export interface SystemPackage {
+  readonly manager: 'deb' | 'rpm';
+  readonly name: string;
+  readonly version: string;
+}
+
+/** What the base's files are, for the bill of materials. */
+export interface BaseContents {
+  readonly glibc: string;
+  /** `ID` of os-release: `debian`; null where there is none. */
+  readonly distribution: string | null;
+  readonly libraries: readonly BaseLibrary[];
+}
+
+/** Asks this machine's package manager which packages the base's files are from, and in which versions. */
+export async function inspectBaseContents(base: HostBase): Promise<BaseContents> {
+  const libraries = Object.entries(base.libraries).sort(([a], [b]) => (a < b ? -1 : 1));
+  const files = libraries.map(([, file]) => file);
+  const [fromDpkg, fromRpm] = await Promise.all([askDpkg(files), askRpm(files)]);
+  const found = libraries.map(async ([soname, file]): Promise<BaseLibrary> => ({
+    soname,
+    digest: (await inspectBlob(file)).digest,
+    package: fromDpkg.get(file) ?? fromRpm.get(file) ?? null,
+  }));
+  const osRelease = base.osRelease === null ? '' : await readFile(base.osRelease, 'utf8').catch(() => '');
+  return {
+    glibc: base.glibc,
+    distribution: parseDistribution(osRelease),
+    libraries: await Promise.all(found),
+  };
+}
+
+/** Reads `ID` of an os-release file. */
+export function parseDistribution(osRelease: string): string | null {
+  return /^ID=["']?([a-z0-9._-]+)["']?$/m.exec(osRelease)?.[1] ?? null;
+}
+
+type Packages = ReadonlyMap<string, SystemPackage>;
+
+/** Two questions in all: dpkg reads the file lists of all packages for each. */
+async function askDpkg(files: readonly string[]): Promise<Packages> {
+  const spellings = new Map<string, string>();
+  for (const file of files) {
+    // /lib has become a link to /usr/lib, and older packages still list their files under the former.
+    for (const path of [file, await realpath(file)]) {
+      const bare = path.replace(/^\/usr(?=\/)/, '');
+      for (const spelling of [path, bare, `/usr${bare}`]) spellings.set(spelling, file);
+    }
+  }
+  const owners = new Map<string, string>();
+  for (const line of await ask('dpkg-query', ['-S', ...spellings.keys()])) {
+    const [, owner, path = ''] = /^([^,\s]+): (\/.*)$/.exec(line) ?? [];
+    const file = spellings.get(path);
+    if (owner !== undefined && file !== undefined) owners.set(file, owner);
+  }
+  if (owners.size === 0) return new Map();
+
+  const format = '${binary:Package} ${Package} ${Version}\\n';
+  const known = new Map<string, SystemPackage>();
+  for (const line of await ask('dpkg-query', ['-W', '-f', format, ...new Set(owners.values())])) {
+    const [owner = '', name = '', version = ''] = line.split(' ');
+    known.set(owner, {manager: 'deb', name, version});
+  }
+  return new Map(
+    [...owners].flatMap(([file, owner]) => {
+      const found = known.get(owner);
+      return found === undefined ? [] : [[file, found] as const];
+    }),
+  );
+}
+
+async function askRpm(files: readonly string[]): Promise<Packages> {
+  const known = new Map<string, SystemPackage>();
+  // It answers in the order of the questions, and with a sentence where it does not know.
+  const lines = await ask('rpm', ['-qf', '--queryformat', '%{NAME} %{VERSION}-%{RELEASE}\\n', ...files]);
+  for (const [index, file] of files.entries()) {
+    const [, name, version] = /^(\S+) (\S+)$/.exec(lines[index] ?? '') ?? [];
+    if (name !== undefined && version !== undefined) known.set(file, {manager: 'rpm', name, version});
+  }
+  return known;
+}
+
+/** The lines that a program prints, also when it does not know all that it was asked; none if it is not there. */
+async function ask(program: string, args: readonly string[]): Promise<readonly string[]> {
+  const env = {...process.env, LC_ALL: 'C'};
+  const {stdout} = await promisify(execFile)(program, [...args], {env}).catch(
+    (error: unknown) => error as {stdout?: string},
+  );
+  return (stdout ?? '').split('\n');
+}
