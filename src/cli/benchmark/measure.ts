@@ -1,6 +1,7 @@
 import {cpus, release, totalmem, type as systemName} from 'node:os';
 import {join} from 'node:path';
 import {shouldGiveUp} from '../../benchmark/give-up.ts';
+import {rehearse} from '../../benchmark/load/rehearse.ts';
 import {planInFlightMax, runLoad, type LoadOutcome} from '../../benchmark/load/run.ts';
 import {weighEvidence} from '../../benchmark/plausibility.ts';
 import {planRemainder, refuseOtherRun, type Remainder} from '../../benchmark/resume.ts';
@@ -183,13 +184,15 @@ async function fireLoad(
   shape: LoadShape,
 ): Promise<LoadOutcome> {
   if (shape.kind === 'burst') await chill();
-  const outcome = await withTask(terminal, `${provider}: load`, (task) =>
-    runLoad({
+  const {clock, http} = workshop.ports;
+  const outcome = await withTask(terminal, `${provider}: load`, async (task) => {
+    await rehearse((url) => http({url, timeoutMs: 10_000, signal}), clock, signal);
+    return runLoad({
       provider,
       shape,
       fire,
       inFlightMax: planInFlightMax(shape, timeoutMs),
-      clock: workshop.ports.clock,
+      clock,
       signal,
       // One more than asked for: a new image takes a cold shot besides.
       firstIndex: cold + warm + 1,
@@ -198,8 +201,8 @@ async function fireLoad(
         task.update(
           `${due} of ${dueInAll} due, ${inFlight} under way${dropped > 0 ? `, ${dropped} dropped` : ''}`,
         ),
-    }),
-  );
+    });
+  });
   const {report, interrupted, failure, gaveUp, notes} = outcome;
   if (!interrupted && !failure) await file.appendLoad(provider, report);
   return gaveUp === null ? outcome : {...outcome, notes: [...notes, gaveUp]};
