@@ -7,6 +7,7 @@ import {createHttp} from '../net/http.ts';
 import {createFetchPackage} from '../net/npm-package.ts';
 import {hostOnnxRuntime} from '../onnxruntime/index.ts';
 import {newFingerprintKey} from './apply-plan.ts';
+import {claimWhenFetching} from './cache/claim.ts';
 
 /** Where thaw is installed and where it keeps its things, as oclif knows it. */
 export interface Installation {
@@ -15,6 +16,13 @@ export interface Installation {
   readonly cacheDir: string;
   readonly dataDir: string;
 }
+
+/** Where a cache keeps the layers of images. */
+export const layersDirOf = (cacheDir: string): string => join(cacheDir, 'layers');
+
+/** Where what runs on this machine has its things. */
+export const stateDirOf = ({dataDir}: Pick<Installation, 'dataDir'>): string =>
+  process.env['THAW_STATE_DIR'] ?? join(dataDir, 'state');
 
 /** Everything a command hands to the modules it calls. */
 export interface Workshop {
@@ -27,7 +35,8 @@ export interface Workshop {
 
 /** Puts the modules together: the one place where siblings meet. */
 export function openWorkshop(installation: Installation, signal: AbortSignal): Workshop {
-  const fetchPackage = createFetchPackage({cacheDir: installation.cacheDir});
+  const {cacheDir} = installation;
+  const fetchPackage = claimWhenFetching(createFetchPackage({cacheDir}), cacheDir);
   const ports: Ports = {
     clock: systemClock,
     http: createHttp(),
@@ -48,7 +57,7 @@ export function openWorkshop(installation: Installation, signal: AbortSignal): W
       ports,
       signal,
       projectDir,
-      stateDir: process.env['THAW_STATE_DIR'] ?? join(installation.dataDir, 'state'),
+      stateDir: stateDirOf(installation),
       packageDir: installation.root,
       thawVersion: installation.version,
       fingerprintKey: newFingerprintKey(),

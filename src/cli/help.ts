@@ -5,7 +5,7 @@ export const COMMAND_GROUPS: {readonly [title: string]: readonly string[]} = {
   Start: ['init', 'package'],
   Run: ['plan', 'deploy', 'invoke', 'status', 'logs', 'warm'],
   Measure: ['benchmark', 'compare'],
-  'Look after': ['rollback', 'destroy'],
+  'Look after': ['rollback', 'destroy', 'cache'],
 };
 
 interface Manifest {

@@ -1,5 +1,5 @@
 import {readFile} from 'node:fs/promises';
-import {dirname, join, relative, resolve} from 'node:path';
+import {dirname, relative, resolve} from 'node:path';
 import type {Config} from '../config/config.ts';
 import {digestOf} from '../core/digest.ts';
 import type {Image} from '../core/image.ts';
@@ -11,7 +11,7 @@ import {readCalibration} from '../model/calibration.ts';
 import {serveManifest} from '../model/judge.ts';
 import {openModel, type OpenModel} from '../model/read.ts';
 import {onnxRuntimeFor} from '../onnxruntime/index.ts';
-import type {Workshop} from './compose.ts';
+import {layersDirOf, type Workshop} from './compose.ts';
 import {judgeModel} from './judge-model.ts';
 import {imageDir, imageRecipe, PLATFORM, projectPath} from './packaged-image.ts';
 import {withTask} from './progress.ts';
@@ -89,7 +89,7 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
         fetchPackage: workshop.fetchPackage,
         onnxruntimeDir: imageRuntime.dir,
         packageDir: workshop.installation.root,
-        cacheDir: join(workshop.installation.cacheDir, 'layers'),
+        cacheDir: layersDirOf(workshop.installation.cacheDir),
         layoutDir: imageDir(config),
         epochSeconds: parseSourceDateEpoch(process.env['SOURCE_DATE_EPOCH']),
         progress: (stage, done, total) =>

@@ -1,5 +1,5 @@
 import {createWriteStream} from 'node:fs';
-import {chmod, mkdir, readdir, readFile, rename, rm, stat} from 'node:fs/promises';
+import {chmod, mkdir, readdir, readFile, rename, rm, stat, utimes} from 'node:fs/promises';
 import {join} from 'node:path';
 import {pipeline} from 'node:stream/promises';
 import {digestOfJson, type Digest} from '../core/digest.ts';
@@ -53,8 +53,9 @@ export async function buildLayer(
 ): Promise<Layer> {
   const entries = await measureEntries(planEntries(plan.entries), signal);
   const contentBytes = entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.bytes : 0), 0);
-  const recordFile = join(cacheDir, 'layers', `${layerKey(entries, plan.compression, epochSeconds)}.json`);
+  const recordFile = join(recordsDir(cacheDir), `${layerKey(entries, plan.compression, epochSeconds)}.json`);
 
+  await markUsed(recordFile);
   let record = await readRecord(recordFile, cacheDir);
   if (record === null) {
     record = await writeBlob(
@@ -66,11 +67,20 @@ export async function buildLayer(
       progress,
       signal,
     );
-    await writeWhole(recordFile, JSON.stringify(record));
+    await writeWhole(recordFile, JSON.stringify({role: plan.role, ...record}));
   }
   progress(contentBytes, contentBytes);
-  const {modifiedMs: _, ...blob} = record;
-  return {role: plan.role, mediaType: GZIP_LAYER, ...blob};
+  const {digest, bytes, diffId, unpackedBytes} = record;
+  return {role: plan.role, mediaType: GZIP_LAYER, digest, bytes, diffId, unpackedBytes};
+}
+
+/** Where a cache keeps its records. */
+export const recordsDir = (cacheDir: string): string => join(cacheDir, 'layers');
+
+/** A record, if there is one, bears the time of its last use; the blob's own time says when it was written. */
+async function markUsed(recordFile: string): Promise<void> {
+  const now = new Date();
+  await utimes(recordFile, now, now).catch(() => undefined);
 }
 
 /** Names a layer by everything that decides its bytes. */
@@ -134,7 +144,7 @@ const ABANDONED_MS = 60 * 60 * 1000;
 
 /** Removes what builds that were killed left in a cache. */
 export async function sweepCache(cacheDir: string, nowMs: number): Promise<void> {
-  for (const folder of [blobsDir(cacheDir), join(cacheDir, 'layers')]) {
+  for (const folder of [blobsDir(cacheDir), recordsDir(cacheDir)]) {
     for (const name of await readdir(folder).catch(() => [])) {
       if (!name.startsWith(UNFINISHED_PREFIX)) continue;
       const file = join(folder, name);

@@ -1,15 +1,15 @@
 import {createHash} from 'node:crypto';
 import {createReadStream, createWriteStream} from 'node:fs';
-import {mkdir, mkdtemp, readdir, rename, rm, stat} from 'node:fs/promises';
-import {hostname} from 'node:os';
+import {mkdir, mkdtemp, readdir, rename, rm, stat, utimes} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {Transform} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {createGunzip} from 'node:zlib';
 import {digestOfJson, shortDigest} from '../core/digest.ts';
 import {writeFailure} from '../core/disk.ts';
-import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
+import {messageOf, ThawError, throwIfInterrupted} from '../core/errors.ts';
 import type {FetchPackage, PackagePin, ProgressFn} from '../core/ports.ts';
+import {isAlive, machineKey} from './living-process.ts';
 
 /** Where fetched packages are kept, and the environment that the user's npm runs in. */
 export interface FetchPackageOptions {
@@ -25,10 +25,10 @@ export interface FetchPackageOptions {
  * the earlier one left. Temporary folders name their process, and are swept once it is gone.
  */
 export function createFetchPackage({cacheDir, env = process.env}: FetchPackageOptions): FetchPackage {
-  const packagesDir = join(cacheDir, 'packages');
+  const packagesDir = packagesDirOf(cacheDir);
   return async (pin, keep, progress, signal) => {
     const finalDir = join(packagesDir, folderName(pin, keep));
-    if (await exists(finalDir)) return finalDir;
+    if (await markUsed(finalDir)) return finalDir;
     throwIfInterrupted(signal);
     try {
       await mkdir(packagesDir, {recursive: true});
@@ -49,8 +49,19 @@ export function createFetchPackage({cacheDir, env = process.env}: FetchPackageOp
   };
 }
 
+/** Where a cache keeps its packages. */
+export const packagesDirOf = (cacheDir: string): string => join(cacheDir, 'packages');
+
+/** Whether a package is there; if so, it bears the time of its last use from now on. */
+async function markUsed(dir: string): Promise<boolean> {
+  const now = new Date();
+  // A cache that may only be read is as good.
+  await utimes(dir, now, now).catch(() => undefined);
+  return exists(dir);
+}
+
 /** One folder for each combination of content and wanted files. */
-function folderName(pin: PackagePin, keep: readonly string[]): string {
+export function folderName(pin: PackagePin, keep: readonly string[]): string {
   const key = shortDigest(digestOfJson({integrity: pin.integrity, keep: keep.toSorted()}));
   return `${pin.name.replace('/', '+')}-${pin.version}-${key}`;
 }
@@ -273,17 +284,15 @@ async function renameOrYield(from: string, to: string): Promise<void> {
   }
 }
 
-/** Process ids mean something on one machine only, so temporary folders name that as well. */
-function workPrefix(pid: number): string {
+/** Temporary folders name the machine and the process that they belong to. */
+export function workPrefix(pid: number): string {
   return `.fetch-${machineKey()}-${pid}-`;
 }
-
-const machineKey = (): string => createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
 
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
 
 /** Removes what processes that were killed half-way have left. */
-async function sweepAbandoned(packagesDir: string): Promise<void> {
+export async function sweepAbandoned(packagesDir: string): Promise<void> {
   for (const name of await readdir(packagesDir)) {
     const match = /^\.fetch-([0-9a-f]{8})-([0-9]+)-/.exec(name);
     if (match === null) continue;
@@ -298,15 +307,6 @@ async function sweepAbandoned(packagesDir: string): Promise<void> {
 async function ageMs(dir: string): Promise<number> {
   const found = await stat(dir).catch(() => null);
   return found === null ? 0 : Date.now() - found.mtimeMs;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) !== 'ESRCH';
-  }
 }
 
 async function exists(path: string): Promise<boolean> {
