@@ -19,8 +19,12 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   FILE_EXISTS: () => ['Choose another folder, or move these files away first.'],
   PROVIDER_UNKNOWN: ({known}) => [`Known providers: ${list(known)}.`],
   TEMPLATE_UNKNOWN: ({known}) => [`Known templates: ${list(known)}.`, '$ thaw init --list'],
-  INPUT_INVALID: ({source}) =>
-    source === undefined ? [] : ['Give the request as JSON, as @file, or as @- for standard input.'],
+  INPUT_INVALID: ({source, reference}) =>
+    reference !== undefined
+      ? ['A reference is HOST[:PORT]/PATH[:TAG], such as registry.example.com/team/credit-scoring:1.']
+      : source === undefined
+        ? []
+        : ['Give the request as JSON, as @file, or as @- for standard input.'],
   CONFIG_NOT_FOUND: () => ['$ thaw init my-function --template tabular', 'Or name the file with --config.'],
   CONFIG_INVALID: () => ['Mend the lines above; docs/configuration.md describes every key.'],
   MODEL_NOT_FOUND: () => ['Set model.path in thaw.yaml to your ONNX file.'],
@@ -39,7 +43,8 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   SECRET_MISSING: ({names}) => [`$ export ${list(names).split(', ')[0] ?? 'NAME'}=…`],
   IMAGE_MISSING: () => ['$ thaw package'],
   IMAGE_STALE: () => ['$ thaw package'],
-  IMAGE_INVALID: () => ['$ thaw package'],
+  // One that was pulled is not thaw's to build again.
+  IMAGE_INVALID: ({reference}) => (reference === undefined ? ['$ thaw package'] : ['Choose another image.']),
   IMAGE_TOO_LARGE: ({largest}) => [
     largest === 'model'
       ? 'Set model.quantize to auto in thaw.yaml, or choose a smaller model.'
@@ -48,10 +53,19 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   PLATFORM_UNSUPPORTED: () => ['docs/platforms.md says what works where.'],
   RUNTIME_UNAVAILABLE: () => ['$ npm run build'],
   FETCH_FAILED: () => ['Check that npm itself reaches its registry:', '$ npm ping'],
-  CREDENTIALS_MISSING: ({provider}) => [
-    `Sign in with ${text(provider, 'the provider')}'s own tool, or set its variables in the environment.`,
-  ],
-  PERMISSION_DENIED: () => ['Check who owns the file or folder named above.'],
+  CREDENTIALS_MISSING: ({provider, registry}) =>
+    typeof registry === 'string'
+      ? [`$ docker login ${registry}`, 'podman login, skopeo login and credential helpers will do as well.']
+      : [
+          `Sign in with ${text(provider, 'the provider')}'s own tool, or set its variables in the environment.`,
+        ],
+  PERMISSION_DENIED: ({registry}) =>
+    typeof registry === 'string'
+      ? [
+          'Check that the repository exists, and that you may push to it; then sign in again:',
+          `$ docker login ${registry}`,
+        ]
+      : ['Check who owns the file or folder named above.'],
   DISK_FULL: () => ['Free some space and run the command again: nothing half-written was left.'],
   DEPLOY_LOCKED: ({pid}) => [
     `Wait for the other command (process ${JSON.stringify(pid)}) to end, then run this one again.`,
@@ -60,6 +74,9 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
     versions === undefined ? [`$ thaw deploy ${text(provider, '')}`.trimEnd()] : ['$ thaw status --json'],
   PORT_IN_USE: () => ['Free the port, or set another (or none) under providers.local.port in thaw.yaml.'],
   PROVIDER_REFUSED: () => ['Run the command again with --verbose to see the whole answer.'],
+  CONTENT_MISMATCH: () => [
+    'Something between here and there alters or cuts what is sent: look at proxies, then run the command again.',
+  ],
   PROVIDER_CONFLICT: () => ['Something else changed it at the same time: run the command again.'],
   PROVIDER_UNREACHABLE: () => ['Check the network, then run the command again: it goes on where it stopped.'],
   WAIT_TIMED_OUT: ({provider}) => [`$ thaw status ${text(provider, '')}`.trimEnd()],

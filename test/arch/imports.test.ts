@@ -14,6 +14,7 @@ const HEAVY = [
   'onnxruntime-common',
   'ora',
   'tar-stream',
+  'undici',
   'yaml',
   'zod',
 ];

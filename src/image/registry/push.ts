@@ -1,0 +1,209 @@
+import {readFile} from 'node:fs/promises';
+import {digestOf, type Digest} from '../../core/digest.ts';
+import {ThawError, throwIfInterrupted} from '../../core/errors.ts';
+import type {Clock, ProgressFn} from '../../core/ports.ts';
+import {blobPath, sizeOf} from '../blobs.ts';
+import {invalid} from '../layout.ts';
+import {openRegistry, type RegistryClient} from './client.ts';
+import type {Credentials} from './credentials.ts';
+import {parseManifest, type RegistryManifest} from './manifest.ts';
+import {renderReference, type Reference} from './reference.ts';
+import {mismatch} from './refusal.ts';
+import {discard} from './transport.ts';
+import {pushBlob, pushScopes, type BlobOutcome} from './upload.ts';
+
+/** What to push, and where to. */
+export interface PushInput {
+  /** The OCI image layout in which the image lies. */
+  readonly layoutDir: string;
+  /** The digest of the image's manifest. */
+  readonly digest: Digest;
+  /** With neither tag nor digest it means the tag `latest`, as everywhere. */
+  readonly reference: Reference;
+  readonly credentials: Credentials | null;
+  /** Another repository of the same registry that may already have some of the layers. */
+  readonly mountFrom?: string | null;
+  /** Whether http without TLS will do beyond this machine. */
+  readonly allowHttp?: boolean;
+  /** Blobs on their way at a time. */
+  readonly parallel?: number;
+  readonly clock: Clock;
+  readonly progress: ProgressFn;
+  readonly signal: AbortSignal;
+}
+
+/** What a push has done. */
+export interface Pushed {
+  /** `registry/repository@sha256:…` */
+  readonly reference: string;
+  /** The tag that now leads to it; null if it was pushed by digest alone. */
+  readonly tag: string | null;
+  readonly digest: Digest;
+  readonly uploadedBytes: number;
+  readonly mountedBytes: number;
+  /** Of blobs that were there before. */
+  readonly skippedBytes: number;
+}
+
+const PARALLEL = 4;
+
+/**
+ * Pushes an image: the layers, a few at a time, then the configuration, and last the manifest, so that whoever reads
+ * finds all of it or nothing. Run again after it was cut off at any point, it sends what is missing.
+ *
+ * @throws ThawError INPUT_INVALID if the reference has another digest, IMAGE_INVALID, CREDENTIALS_MISSING,
+ * PERMISSION_DENIED, PROVIDER_REFUSED, PROVIDER_UNREACHABLE, CONTENT_MISMATCH, INTERRUPTED
+ */
+export async function pushImage(input: PushInput): Promise<Pushed> {
+  const {reference, credentials, clock, allowHttp = false, signal} = input;
+  throwIfInterrupted(signal);
+  refuseOtherDigest(reference, input.digest);
+  const {bytes, manifest} = await readManifest(input);
+  const {registry} = reference;
+  const client = await openRegistry({registry, credentials, clock, allowHttp, signal});
+  try {
+    const outcomes = await pushBlobs(client, manifest, input);
+    const tag = reference.digest === null ? (reference.tag ?? 'latest') : reference.tag;
+    await pushManifest(client, {bytes, manifest, tag}, input);
+    const sum = (wanted: BlobOutcome): number =>
+      outcomes.reduce((total, {size, outcome}) => total + (outcome === wanted ? size : 0), 0);
+    return {
+      reference: renderReference({...reference, tag: null, digest: input.digest}),
+      tag,
+      digest: input.digest,
+      uploadedBytes: sum('uploaded'),
+      mountedBytes: sum('mounted'),
+      skippedBytes: sum('skipped'),
+    };
+  } finally {
+    await client.close();
+  }
+}
+
+function refuseOtherDigest(reference: Reference, digest: Digest): void {
+  if (reference.digest === null || reference.digest === digest) return;
+  const text = renderReference(reference);
+  throw new ThawError('INPUT_INVALID', `${text} has another digest than the image, which is ${digest}`, {
+    reference: text,
+    digest,
+  });
+}
+
+/** Reads the manifest, and looks whether all that it lists is there. */
+async function readManifest({
+  layoutDir,
+  digest,
+}: PushInput): Promise<{readonly bytes: Buffer; readonly manifest: RegistryManifest}> {
+  const bytes = await readFile(blobPath(layoutDir, digest)).catch(() => null);
+  if (bytes === null) throw invalid(layoutDir, `blob ${digest} is missing`, digest);
+  if (digestOf(bytes) !== digest) throw invalid(layoutDir, `blob ${digest} has other content`, digest);
+  const manifest = parseManifest(bytes, (what) => invalid(layoutDir, what, digest));
+  for (const blob of [manifest.config, ...manifest.layers]) {
+    const size = await sizeOf(blobPath(layoutDir, blob.digest));
+    if (size === blob.size) continue;
+    const what = size === null ? 'is missing' : `has ${size} bytes instead of ${blob.size}`;
+    throw invalid(layoutDir, `blob ${blob.digest} ${what}`, blob.digest);
+  }
+  return {bytes, manifest};
+}
+
+interface SentBlob {
+  readonly size: number;
+  readonly outcome: BlobOutcome;
+}
+
+/** The first blob that fails calls the others off. */
+async function pushBlobs(
+  client: RegistryClient,
+  {config, layers}: RegistryManifest,
+  input: PushInput,
+): Promise<readonly SentBlob[]> {
+  const {reference, layoutDir, mountFrom = null, clock, progress, signal} = input;
+  const unique = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
+  const totalBytes = [config, ...unique].reduce((total, {size}) => total + size, 0);
+  const doneBytes = new Map<Digest, number>();
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+
+  const push = async (blob: RegistryManifest['config']): Promise<SentBlob> => {
+    const outcome = await pushBlob({
+      client,
+      clock,
+      repository: reference.repository,
+      blob,
+      file: blobPath(layoutDir, blob.digest),
+      mountFrom,
+      onBytes: (bytes) => {
+        // What is sent a second time counts once.
+        doneBytes.set(blob.digest, Math.max(bytes, doneBytes.get(blob.digest) ?? 0));
+        progress(
+          [...doneBytes.values()].reduce((total, done) => total + done, 0),
+          totalBytes,
+        );
+      },
+      signal: either,
+    });
+    return {size: blob.size, outcome};
+  };
+
+  const waiting = [...unique];
+  const sent: SentBlob[] = [];
+  let failure: unknown = null;
+  const worker = async (): Promise<void> => {
+    for (let blob = waiting.shift(); blob !== undefined && failure === null; blob = waiting.shift()) {
+      try {
+        sent.push(await push(blob));
+      } catch (error) {
+        failure ??= error;
+        failed.abort();
+      }
+    }
+  };
+  await Promise.all(Array.from({length: input.parallel ?? PARALLEL}, worker));
+  throwIfInterrupted(signal);
+  if (failure !== null) throw failure;
+  sent.push(await push(config));
+  return sent;
+}
+
+async function pushManifest(
+  client: RegistryClient,
+  {bytes, manifest, tag}: {bytes: Buffer; manifest: RegistryManifest; tag: string | null},
+  {reference, digest, signal}: PushInput,
+): Promise<void> {
+  const {repository} = reference;
+  const answer = await client.send({
+    method: 'PUT',
+    to: `/v2/${repository}/manifests/${tag ?? digest}`,
+    scopes: pushScopes(repository),
+    headers: {'content-type': manifest.mediaType},
+    body: {bytes: bytes.length, open: () => bytes},
+    retry: true,
+    signal,
+  });
+  if (answer.status !== 201 && answer.status !== 200) throw await client.refuse(answer);
+  await discard(answer);
+  const got = answer.headers['docker-content-digest'];
+  if (got === digest) return;
+  if (got !== undefined) throw mismatch(answer, `the digest ${String(got)} instead of ${digest}`);
+  await expectManifest(client, repository, digest, signal);
+}
+
+/** A registry that does not say what it has stored is asked for it. */
+async function expectManifest(
+  client: RegistryClient,
+  repository: string,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await client.send({
+    method: 'HEAD',
+    to: `/v2/${repository}/manifests/${digest}`,
+    scopes: pushScopes(repository),
+    headers: {accept: '*/*'},
+    retry: true,
+    signal,
+  });
+  await discard(answer);
+  if (answer.status !== 200) throw mismatch(answer, `${answer.status} after the manifest was pushed`);
+}

@@ -1,0 +1,222 @@
+import type {IncomingHttpHeaders} from 'node:http';
+import type {Readable} from 'node:stream';
+import type {Dispatcher} from 'undici';
+import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../../core/errors.ts';
+import type {Clock} from '../../core/ports.ts';
+import {isLoopback} from './reference.ts';
+
+/** What a request carries; opened anew for each attempt. */
+export interface RequestBody {
+  readonly bytes: number;
+  readonly open: () => Uint8Array | Readable;
+}
+
+/** One request, which may take several attempts and lead through redirects. */
+export interface RegistryRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
+  readonly url: URL;
+  readonly headers?: {readonly [name: string]: string};
+  /** Sent to the URL's own origin only, whichever redirects follow. */
+  readonly authorization?: string | null;
+  readonly body?: RequestBody;
+  /** Whether sending it twice does no harm. */
+  readonly retry: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** An answer whose body is still to be read or discarded. */
+export interface RegistryAnswer {
+  readonly method: string;
+  /** Where it came from, after redirects. */
+  readonly url: URL;
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Dispatcher.ResponseData['body'];
+}
+
+export interface Transport {
+  /** Whatever the status, an answer is an answer. @throws ThawError PROVIDER_UNREACHABLE, PROVIDER_REFUSED, INTERRUPTED */
+  readonly send: (request: RegistryRequest) => Promise<RegistryAnswer>;
+  readonly close: () => Promise<void>;
+}
+
+export interface TransportOptions {
+  readonly clock: Clock;
+  /** Whether http without TLS is allowed beyond this machine. */
+  readonly allowHttp: boolean;
+  /** How long to wait for a connection. */
+  readonly connectTimeoutMs?: number;
+  /** How long neither side may say anything. */
+  readonly idleTimeoutMs?: number;
+}
+
+const ATTEMPTS_MAX = 5;
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 8_000;
+const RETRY_AFTER_MAX_MS = 60_000;
+const REDIRECTS_MAX = 10;
+
+/** Opens connections as the proxy variables of the environment say; never through a proxy to this machine itself. */
+export async function openTransport(options: TransportOptions): Promise<Transport> {
+  const {connectTimeoutMs = 20_000, idleTimeoutMs = 120_000} = options;
+  const {Agent, EnvHttpProxyAgent, request} = await import('undici');
+  const settings = {
+    connect: {timeout: connectTimeoutMs},
+    headersTimeout: idleTimeoutMs,
+    bodyTimeout: idleTimeoutMs,
+  };
+  const [direct, proxied] = [new Agent(settings), new EnvHttpProxyAgent(settings)];
+  const dispatcherFor = (url: URL): Dispatcher => (isLoopback(url.host) ? direct : proxied);
+
+  const sendOnce = async (asked: RegistryRequest, url: URL): Promise<RegistryAnswer> => {
+    const {method, headers, body, authorization, signal} = asked;
+    const isHome = url.origin === asked.url.origin;
+    const {statusCode, ...answer} = await request(url, {
+      method,
+      headers: {
+        'user-agent': 'thaw',
+        'accept-encoding': 'identity',
+        ...headers,
+        ...(body && {'content-length': String(body.bytes)}),
+        ...(authorization && isHome && {authorization}),
+      },
+      body: body?.open() ?? null,
+      dispatcher: dispatcherFor(url),
+      signal,
+    });
+    return {method, url, status: statusCode, headers: answer.headers, body: answer.body};
+  };
+
+  /** Follows redirects. What may only be read is followed anywhere; a write only where its method is kept. */
+  const follow = async (asked: RegistryRequest): Promise<RegistryAnswer> => {
+    let url = asked.url;
+    for (let hops = 0; hops <= REDIRECTS_MAX; hops++) {
+      const answer = await sendOnce(asked, url);
+      const reads = ['GET', 'HEAD'].includes(asked.method);
+      const redirects = reads ? [301, 302, 303, 307, 308] : [307, 308];
+      const {location} = answer.headers;
+      if (!redirects.includes(answer.status) || location === undefined) return answer;
+      await discard(answer);
+      url = resolveLocation(answer, location, options.allowHttp);
+    }
+    throw new ThawError(
+      'PROVIDER_REFUSED',
+      `${asked.method} ${withoutSecrets(asked.url)} was redirected more than ${REDIRECTS_MAX} times`,
+      {url: withoutSecrets(asked.url)},
+    );
+  };
+
+  const send = async (asked: RegistryRequest): Promise<RegistryAnswer> => {
+    for (let attempt = 1; ; attempt++) {
+      const isLast = !asked.retry || attempt === ATTEMPTS_MAX;
+      throwIfInterrupted(asked.signal);
+      let waitMs = scheduleRetry(attempt, Math.random());
+      try {
+        const answer = await follow(asked);
+        if (isLast || !isTransientStatus(answer.status)) return answer;
+        const wishMs = parseRetryAfter(answer.headers['retry-after'], options.clock.now());
+        if (wishMs > RETRY_AFTER_MAX_MS) return answer;
+        await discard(answer);
+        waitMs = Math.max(waitMs, wishMs);
+      } catch (error) {
+        throwIfInterrupted(asked.signal);
+        if (error instanceof ThawError) throw error;
+        if (isLast || !isTransientFailure(error)) throw unreachable(asked, error);
+      }
+      await options.clock.sleep(waitMs, asked.signal);
+    }
+  };
+  return {
+    send,
+    close: async () => {
+      await Promise.all([direct.destroy(), proxied.destroy()]);
+    },
+  };
+}
+
+/** How long to wait before the next attempt: up to twice as long each time, the more so the higher the random number. */
+export function scheduleRetry(attempt: number, random: number): number {
+  const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempt - 1));
+  return Math.round(ceilingMs * (0.5 + random / 2));
+}
+
+/** Reads a Retry-After header, seconds or a date, as milliseconds from now; 0 if there is none. */
+export function parseRetryAfter(value: string | string[] | undefined, nowMs: number): number {
+  if (typeof value !== 'string') return 0;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? 0 : Math.max(0, at - nowMs);
+}
+
+/** Whether the same request may well succeed a little later. */
+export function isTransientStatus(status: number): boolean {
+  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+}
+
+const TRANSIENT_FAILURES = [
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EAI_AGAIN',
+  'UND_ERR_SOCKET',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+];
+
+/** Whether a connection broke, which another one may not. */
+export function isTransientFailure(error: unknown): boolean {
+  return TRANSIENT_FAILURES.includes(systemCode(error) ?? '');
+}
+
+/** What it means that a request got no answer, or not all of one. */
+export function unreachable({method, url}: {method: string; url: URL}, error: unknown): ThawError {
+  const code = systemCode(error) ?? null;
+  const reason = messageOf(error) || code || 'the connection failed';
+  const where = withoutSecrets(url);
+  return new ThawError(
+    'PROVIDER_UNREACHABLE',
+    `${method} ${where} got no answer: ${reason}`,
+    {registry: url.host, url: where, code},
+    {cause: error},
+  );
+}
+
+/**
+ * Where an answer sends one, relative or absolute.
+ *
+ * @throws ThawError PROVIDER_REFUSED if it is no address, or leads from https to http
+ */
+export function resolveLocation(from: RegistryAnswer, location: string | string[], allowHttp: boolean): URL {
+  const text = String(location);
+  let url: URL | null;
+  try {
+    url = new URL(text, from.url);
+  } catch {
+    url = null;
+  }
+  const stays = url?.origin === from.url.origin;
+  if (url && (stays || isAllowedUrl(url, allowHttp)) && !url.username && !url.password) return url;
+  const where = withoutSecrets(from.url);
+  const problem = url === null ? 'to what is no address' : `to ${withoutSecrets(url)}, which is not https`;
+  throw new ThawError('PROVIDER_REFUSED', `${from.method} ${where} leads ${problem}`, {url: where});
+}
+
+/** Whether requests, which may carry secrets, may go to an address. */
+export function isAllowedUrl(url: URL, allowHttp: boolean): boolean {
+  return url.protocol === 'https:' || (url.protocol === 'http:' && (allowHttp || isLoopback(url.host)));
+}
+
+/** An address without its query, which may be a signature, and without a password. */
+export function withoutSecrets(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}
+
+const DISCARDED_BYTES_MAX = 1 << 16;
+
+/** Reads away what nobody wants, so that the connection can be used again; of a long body it gives up. */
+export async function discard({body}: RegistryAnswer): Promise<void> {
+  await body.dump({limit: DISCARDED_BYTES_MAX}).catch(() => undefined);
+}
