@@ -1,4 +1,4 @@
-import {link, mkdir, readdir, utimes, writeFile} from 'node:fs/promises';
+import {link, mkdir, readdir, readFile, stat, utimes, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import type {CacheItem} from '../../../src/core/cache.ts';
@@ -15,10 +15,14 @@ const build = (cacheDir: string, content: string): Promise<Layer> => {
   return buildLayer({role: 'model', entries, compression: 6}, cacheDir, 0, ignore, never);
 };
 
-/** Makes a layer look as if it had been used long ago. */
-async function age(item: CacheItem): Promise<void> {
-  for (const path of item.paths.filter((path) => path.endsWith('.json'))) {
-    await utimes(path, 1_700_000_000, 1_700_000_000);
+/** Makes a layer look as if it had been built and used long ago. */
+async function age({paths}: CacheItem): Promise<void> {
+  for (const path of paths) {
+    if (path.endsWith('.json')) {
+      const record = JSON.parse(await readFile(path, 'utf8')) as object;
+      await writeFile(path, JSON.stringify({...record, modifiedMs: 1_600_000_000_000}));
+      await utimes(path, 1_700_000_000, 1_700_000_000);
+    } else await utimes(path, 1_600_000_000, 1_600_000_000);
   }
 }
 
@@ -62,10 +66,11 @@ describe('the cache of layers', () => {
     const [item] = await cache.list();
     if (item === undefined) throw new Error('nothing was listed');
     await age(item);
-    await utimes(blobPath(cacheDir, layer.digest), 1_600_000_000, 1_600_000_000);
     expect((await cache.list())[0]?.lastUsedMs).toBe(1_700_000_000_000);
     await build(cacheDir, 'weights');
     expect((await cache.list())[0]?.lastUsedMs).toBeGreaterThan(1_700_000_000_000);
+    // Found, not built anew: the blob is as old as it was.
+    expect((await stat(blobPath(cacheDir, layer.digest))).mtimeMs).toBe(1_600_000_000_000);
   });
 
   test('removes a layer with its record, and builds it again as it was', async () => {
