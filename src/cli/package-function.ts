@@ -7,6 +7,7 @@ import type {Verdict} from '../core/model.ts';
 import {inspectHostBase} from '../image/base.ts';
 import {buildImage, parseSourceDateEpoch} from '../image/build.ts';
 import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
+import type {Pushed} from '../image/registry/push.ts';
 import {readCalibration} from '../model/calibration.ts';
 import {serveManifest} from '../model/judge.ts';
 import {openModel, type OpenModel} from '../model/read.ts';
@@ -15,6 +16,7 @@ import {layersDirOf, type Workshop} from './compose.ts';
 import {judgeModel} from './judge-model.ts';
 import {imageDir, imageRecipe, PLATFORM, projectPath} from './packaged-image.ts';
 import {withTask} from './progress.ts';
+import {pushPackaged, readPushTarget} from './push-image.ts';
 import type {Project} from './project.ts';
 import {renderImage, renderVerdict} from './render-package.ts';
 import type {Terminal} from './terminal.ts';
@@ -25,6 +27,8 @@ export interface PackageRequest {
   readonly project: Project;
   readonly workshop: Workshop;
   readonly terminal: Terminal;
+  /** Where to push the image; null: nowhere. */
+  readonly push: string | null;
   readonly signal: AbortSignal;
 }
 
@@ -35,12 +39,15 @@ export interface Packaged {
   readonly verdict: Verdict;
   /** The file that lists what is in the image. */
   readonly sbom: string;
+  /** Null if it was not pushed. */
+  readonly pushed: Pushed | null;
 }
 
-/** Judges the project's model and builds its image. What can be wrong is found before anything is fetched. */
+/** Judges the project's model, builds its image and, if asked to, pushes it. What can be wrong is found before anything is fetched. */
 export async function packageFunction(request: PackageRequest): Promise<Packaged> {
   const {project, workshop, terminal, signal} = request;
   const {config} = project;
+  const target = request.push === null ? null : await readPushTarget(request.push, signal);
   const base = await inspectHostBase(PLATFORM);
   const source = await openModel(config.model.path, signal);
   const {calibration: rowsFile} = config.model;
@@ -106,8 +113,9 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
     model: chosen.files,
     handler,
   });
-  terminal.result(image.digest);
-  return {image, layoutDir, verdict, sbom};
+  const pushed = target && (await pushPackaged({image, layoutDir}, target, request));
+  terminal.result(pushed?.reference ?? image.digest);
+  return {image, layoutDir, verdict, sbom, pushed};
 }
 
 /** The project's files that an image is made from, with what they hold now. */

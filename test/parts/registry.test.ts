@@ -115,7 +115,10 @@ async function tokenRegistry(folder: string): Promise<{host: string; granted: st
   const granted: string[][] = [];
   const server = createServer((request, response) => {
     const basic = `Basic ${Buffer.from('ann:hush-hush').toString('base64')}`;
-    if (request.headers.authorization !== basic) return void response.writeHead(401).end();
+    if (request.headers.authorization !== basic) {
+      response.writeHead(401).end();
+      return;
+    }
     const query = new URL(request.url ?? '', 'http://token').searchParams;
     granted.push(query.getAll('scope'));
     const seconds = Math.floor(Date.now() / 1000);

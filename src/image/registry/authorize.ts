@@ -198,7 +198,7 @@ function withQuery(url: URL, parameters: readonly [string, string][]): URL {
 }
 
 /** Reads a token server's answer. A token that could not stand in a header is none. */
-export function parseTokenAnswer(text: string): {
+function parseTokenAnswer(text: string): {
   readonly token: string | null;
   readonly expiresSeconds: number;
 } {

@@ -55,23 +55,33 @@ const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 const RETRY_AFTER_MAX_MS = 60_000;
 const REDIRECTS_MAX = 10;
+const LONG_BODY_BYTES = 1 << 20;
 
 /** Opens connections as the proxy variables of the environment say; never through a proxy to this machine itself. */
 export async function openTransport(options: TransportOptions): Promise<Transport> {
   const {connectTimeoutMs = 20_000, idleTimeoutMs = 120_000} = options;
-  const {Agent, EnvHttpProxyAgent, request} = await import('undici');
+  // A bundled CommonJS module has its default export alone.
+  const {default: undici} = await import('undici');
+  const {Agent, EnvHttpProxyAgent, request} = undici;
   const settings = {
     connect: {timeout: connectTimeoutMs},
     headersTimeout: idleTimeoutMs,
     bodyTimeout: idleTimeoutMs,
   };
-  const [direct, proxied] = [new Agent(settings), new EnvHttpProxyAgent(settings)];
+  const [direct, proxied] = [new Agent(settings), new EnvHttpProxyAgent({...settings, proxyTunnel: false})];
   const dispatcherFor = (url: URL): Dispatcher => (isLoopback(url.host) ? direct : proxied);
 
   const sendOnce = async (asked: RegistryRequest, url: URL): Promise<RegistryAnswer> => {
     const {method, headers, body, authorization, signal} = asked;
     const isHome = url.origin === asked.url.origin;
-    const {statusCode, ...answer} = await request(url, {
+    const stalled = new AbortController();
+    // A proxy that drops the tunnel says nothing at all; a long body has its own clock.
+    const isLong = body !== undefined && body.bytes > LONG_BODY_BYTES;
+    const timer = isLong
+      ? undefined
+      : setTimeout(() => stalled.abort(noAnswer()), connectTimeoutMs + idleTimeoutMs);
+    const either = AbortSignal.any([signal, stalled.signal]);
+    const sent = request(url, {
       method,
       headers: {
         'user-agent': 'thaw',
@@ -82,9 +92,10 @@ export async function openTransport(options: TransportOptions): Promise<Transpor
       },
       body: body?.open() ?? null,
       dispatcher: dispatcherFor(url),
-      signal,
+      signal: either,
     });
-    return {method, url, status: statusCode, headers: answer.headers, body: answer.body};
+    const answer = await orAborted(sent, either).finally(() => clearTimeout(timer));
+    return {method, url, status: answer.statusCode, headers: answer.headers, body: answer.body};
   };
 
   /** Follows redirects. What may only be read is followed anywhere; a write only where its method is kept. */
@@ -134,6 +145,27 @@ export async function openTransport(options: TransportOptions): Promise<Transpor
   };
 }
 
+/** What a promise gives, or the reason of the signal: undici hears a signal only once it is connected. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    stop = () => signal.removeEventListener('abort', onAbort);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    stop();
+    promise.catch(() => undefined);
+  }
+}
+
+function noAnswer(): Error {
+  return Object.assign(new Error('nothing came in time'), {code: 'ETIMEDOUT'});
+}
+
 /** How long to wait before the next attempt: up to twice as long each time, the more so the higher the random number. */
 export function scheduleRetry(attempt: number, random: number): number {
   const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempt - 1));
@@ -167,7 +199,7 @@ const TRANSIENT_FAILURES = [
 ];
 
 /** Whether a connection broke, which another one may not. */
-export function isTransientFailure(error: unknown): boolean {
+function isTransientFailure(error: unknown): boolean {
   return TRANSIENT_FAILURES.includes(systemCode(error) ?? '');
 }
 

@@ -1,0 +1,49 @@
+import {homedir} from 'node:os';
+import type {ImageOnDisk} from '../core/ports.ts';
+import {formatBytes} from '../core/units.ts';
+import {readCredentials, type Credentials} from '../image/registry/credentials.ts';
+import {pushImage, type Pushed} from '../image/registry/push.ts';
+import {parseReference, type Reference} from '../image/registry/reference.ts';
+import type {Workshop} from './compose.ts';
+import {withTask} from './progress.ts';
+import type {Terminal} from './terminal.ts';
+
+/** Where an image shall go, and as whom. */
+export interface PushTarget {
+  readonly reference: Reference;
+  readonly credentials: Credentials | null;
+}
+
+/**
+ * Reads `--push` and the credentials for it: before anything is built, so that nobody waits for a typing mistake.
+ *
+ * @throws ThawError INPUT_INVALID, CREDENTIALS_MISSING
+ */
+export async function readPushTarget(text: string, signal: AbortSignal): Promise<PushTarget> {
+  const reference = parseReference(text);
+  const sources = {env: process.env, homeDir: homedir()};
+  return {reference, credentials: await readCredentials(reference, sources, signal)};
+}
+
+/** Pushes an image while a person looks on. */
+export async function pushPackaged(
+  {image, layoutDir}: ImageOnDisk,
+  target: PushTarget,
+  {workshop, terminal, signal}: {workshop: Workshop; terminal: Terminal; signal: AbortSignal},
+): Promise<Pushed> {
+  return withTask(
+    terminal,
+    `pushing to ${target.reference.registry}`,
+    (task) =>
+      pushImage({
+        ...target,
+        layoutDir,
+        digest: image.digest,
+        clock: workshop.ports.clock,
+        progress: task.bytes,
+        signal,
+      }),
+    ({uploadedBytes, skippedBytes, mountedBytes}) =>
+      `pushed ${formatBytes(uploadedBytes)}; ${formatBytes(skippedBytes + mountedBytes)} were there`,
+  );
+}
