@@ -1,6 +1,8 @@
 import {randomBytes} from 'node:crypto';
+import {createWriteStream} from 'node:fs';
 import {mkdir, rename, rm, statfs, writeFile} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
+import {pipeline} from 'node:stream/promises';
 import {systemCode, ThawError} from './errors.ts';
 
 /** Names of files that are still being written; one that is found was left by a crash. */
@@ -44,6 +46,31 @@ export async function writeWhole(
 
 function bytesOf(content: string | Uint8Array | Iterable<Uint8Array>): number | null {
   return typeof content === 'string' || content instanceof Uint8Array ? Buffer.byteLength(content) : null;
+}
+
+/** What a pipeline can take its content from: pieces as they come, through so many steps. */
+type Pieces = AsyncIterable<Uint8Array>;
+type Step = (pieces: Pieces) => Pieces;
+
+/**
+ * Pipes pieces into a file that must not be there yet. It does not end, well or badly, before the file is closed: a
+ * cancelled pipeline is over while the file is still being opened, and what its caller then removed would come back.
+ */
+export async function pipeToFile(
+  file: string,
+  source: Pieces,
+  steps: readonly Step[],
+  {mode = 0o666, flush = false, signal}: {mode?: number; flush?: boolean; signal: AbortSignal},
+): Promise<void> {
+  const sink = createWriteStream(file, {flags: 'wx', mode, flush});
+  const closed = new Promise<void>((resolve) => void sink.once('close', resolve));
+  // Its type for many stages knows streams alone; it takes iterables and functions as well.
+  const stages = [source, ...steps, sink] as unknown as readonly NodeJS.ReadWriteStream[];
+  try {
+    await pipeline(stages, {signal});
+  } finally {
+    await closed;
+  }
 }
 
 /**

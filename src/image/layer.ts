@@ -1,9 +1,7 @@
-import {createWriteStream} from 'node:fs';
 import {chmod, mkdir, readdir, readFile, rename, rm, stat, utimes} from 'node:fs/promises';
 import {join} from 'node:path';
-import {pipeline} from 'node:stream/promises';
 import {digestOfJson, type Digest} from '../core/digest.ts';
-import {UNFINISHED_PREFIX, unfinishedName, writeFailure, writeWhole} from '../core/disk.ts';
+import {pipeToFile, UNFINISHED_PREFIX, unfinishedName, writeFailure, writeWhole} from '../core/disk.ts';
 import {throwIfInterrupted} from '../core/errors.ts';
 import type {Layer, LayerRole} from '../core/image.ts';
 import type {ProgressFn} from '../core/ports.ts';
@@ -118,14 +116,12 @@ async function writeBlob(
   try {
     throwIfInterrupted(signal);
     await mkdir(blobsDir(cacheDir), {recursive: true});
-    await pipeline(
-      archive(entries, epochSeconds),
+    const steps = [
       tar.through,
       (content: AsyncIterable<Uint8Array>) => gzip(content, compression),
       blob.through,
-      createWriteStream(unfinished),
-      {signal},
-    );
+    ];
+    await pipeToFile(unfinished, archive(entries, epochSeconds), steps, {signal});
     const {digest, bytes} = blob.read();
     const file = blobPath(cacheDir, digest);
     // Layouts may share the file by hard link, so nobody shall write into it. Windows would then not delete it.

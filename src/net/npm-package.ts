@@ -1,12 +1,12 @@
 import {createHash} from 'node:crypto';
-import {createReadStream, createWriteStream} from 'node:fs';
+import {createReadStream} from 'node:fs';
 import {mkdir, mkdtemp, readdir, rename, rm, stat, utimes} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {Transform} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {createGunzip} from 'node:zlib';
 import {digestOfJson, shortDigest} from '../core/digest.ts';
-import {writeFailure} from '../core/disk.ts';
+import {pipeToFile, writeFailure} from '../core/disk.ts';
 import {messageOf, ThawError, throwIfInterrupted} from '../core/errors.ts';
 import type {FetchPackage, PackagePin, ProgressFn} from '../core/ports.ts';
 import {isAlive, machineKey} from './living-process.ts';
@@ -247,7 +247,8 @@ async function unpackVerified(
       const file = join(intoDir, ...path.split('/'));
       await mkdir(dirname(file), {recursive: true});
       const executable = ((mode ?? 0) & 0o111) !== 0;
-      await pipeline(entry, createWriteStream(file, {mode: executable ? 0o755 : 0o644, flags: 'wx'}), {
+      await pipeToFile(file, entry as unknown as AsyncIterable<Uint8Array>, [], {
+        mode: executable ? 0o755 : 0o644,
         signal,
       });
       kept += 1;

@@ -1,9 +1,8 @@
-import {createReadStream, createWriteStream, type Stats} from 'node:fs';
+import {createReadStream, type Stats} from 'node:fs';
 import {lstat, mkdir, readFile, rename, rm, rmdir, stat} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {Readable} from 'node:stream';
-import {pipeline} from 'node:stream/promises';
-import {unfinishedName, writeFailure} from '../core/disk.ts';
+import {pipeToFile, unfinishedName, writeFailure} from '../core/disk.ts';
 import {systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
 import type {PlannedFile, ScaffoldPlan} from './plan.ts';
 
@@ -156,7 +155,7 @@ async function stage(
   const temporary = unfinishedName(join(dir, file.path));
   undo.push(() => rm(temporary, {force: true}));
   const source = 'content' in file ? Readable.from([file.content]) : createReadStream(file.copyOf);
-  await pipeline(source, createWriteStream(temporary, {flags: 'wx', flush: true}), {signal});
+  await pipeToFile(temporary, source, [], {flush: true, signal});
   return temporary;
 }
 

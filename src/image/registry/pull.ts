@@ -1,9 +1,7 @@
-import {createWriteStream} from 'node:fs';
 import {mkdir, readFile, rename, rm} from 'node:fs/promises';
 import {join} from 'node:path';
-import {pipeline} from 'node:stream/promises';
 import {digestOf, type Digest} from '../../core/digest.ts';
-import {unfinishedName, writeFailure, writeWhole} from '../../core/disk.ts';
+import {pipeToFile, unfinishedName, writeFailure, writeWhole} from '../../core/disk.ts';
 import {systemCode, ThawError, throwIfInterrupted} from '../../core/errors.ts';
 import type {Platform} from '../../core/image.ts';
 import type {Clock, ProgressFn} from '../../core/ports.ts';
@@ -217,7 +215,7 @@ async function writeBlob(
   });
   try {
     await mkdir(blobsDir(cacheDir), {recursive: true});
-    await pipeline(answer.body, through.through, createWriteStream(unfinished, {flags: 'wx'}), {signal});
+    await pipeToFile(unfinished, answer.body, [through.through], {signal});
     const {digest, bytes} = through.read();
     if (bytes !== blob.size) throw mismatch(answer, `${bytes} of the ${blob.size} bytes of ${blob.digest}`);
     if (digest !== blob.digest)
