@@ -19,6 +19,13 @@ export interface Layer {
   readonly unpackedBytes: number;
 }
 
+/** What an image stands on. */
+export type BaseOrigin =
+  /** Files of the machine that built it. */
+  | {readonly kind: 'host'; readonly glibc: string}
+  /** An image from a registry: `registry/repository@sha256:…`, of the one for its platform. */
+  | {readonly kind: 'registry'; readonly reference: string; readonly glibc: string};
+
 /** A built image, lying in an OCI image layout on disk. */
 export interface Image {
   readonly schema: 'thaw.image/1';

@@ -73,7 +73,22 @@ export interface Candidate {
   readonly accepted: boolean | null;
 }
 
-export type QuantizeMode = 'none' | 'dynamic';
+/** Every form that a model can be given, and the names they go by. */
+export const QUANTIZE_MODES = [
+  'none',
+  'dynamic',
+  'static',
+  'weights',
+  'int8-blocks',
+  'int4',
+  'fp16',
+] as const;
+export type QuantizeMode = (typeof QUANTIZE_MODES)[number];
+
+/** The kind of CPU that a form shall be right on; `any` cannot saturate anywhere. */
+export const CPU_CLASSES = ['any', 'vnni', 'avx2', 'arm64'] as const;
+export type CpuClass = (typeof CPU_CLASSES)[number];
+
 export type Objective = 'balanced' | 'cold' | 'warm' | 'size';
 
 /** How far from the original a candidate may be, per output. */

@@ -1,0 +1,28 @@
+import type {JsonObject} from '../../core/json.ts';
+import type {CpuClass} from '../../core/model.ts';
+import type {ModelProto} from '../onnx.ts';
+import type {ReadExternal} from '../tensor.ts';
+
+/** What every mode is given. */
+export interface QuantizeInput {
+  /** Never changed: what a mode makes shares with it what it leaves as it is. */
+  readonly model: ModelProto;
+  readonly readExternal: ReadExternal;
+  readonly cpu: CpuClass;
+  /** Labels of nodes (`labelOf`) that shall stay as they are. */
+  readonly keepFloat: ReadonlySet<string>;
+}
+
+/** A quantized model, or why there is none. */
+export type QuantizeResult =
+  | {
+      readonly failure: null;
+      readonly model: ModelProto;
+      /** Session options without which the model is not what it is meant to be; they travel with it. */
+      readonly session: JsonObject;
+      /** The nodes whose weights are smaller now. */
+      readonly quantizedNodes: readonly string[];
+      /** Nodes of the kind that the mode is for which stayed as they were. */
+      readonly leftAlone: readonly {readonly node: string; readonly why: string}[];
+    }
+  | {readonly failure: string};
