@@ -11,7 +11,7 @@ import {
   weightsAreInputs,
 } from './graph.ts';
 import type {GraphIndex} from './graph.ts';
-import {quantizePerColumn, transpose} from './weights.ts';
+import {quantizePerColumn, transpose} from './matrix.ts';
 
 /** A quantized model, or why there is none. */
 export type QuantizeResult =

@@ -7,7 +7,7 @@ import {DATA_TYPE, decodeModel, operatorOf} from '../../../src/model/onnx.ts';
 import type {GraphProto, ModelProto, NodeProto} from '../../../src/model/onnx.ts';
 import {createProbe} from '../../../src/model/probe.ts';
 import {quantizeDynamic} from '../../../src/model/quantize/dynamic.ts';
-import {quantizePerColumn, transpose} from '../../../src/model/quantize/weights.ts';
+import {quantizePerColumn, transpose} from '../../../src/model/quantize/matrix.ts';
 import {makeTensor, tensorValues} from '../../../src/model/tensor.ts';
 import type {ReadExternal} from '../../../src/model/tensor.ts';
 import {fixture, RUNTIME_DIR} from '../../instance.ts';
