@@ -4,8 +4,8 @@ import type {Config} from '../config/config.ts';
 import {digestOf} from '../core/digest.ts';
 import type {Image} from '../core/image.ts';
 import type {Verdict} from '../core/model.ts';
-import {inspectHostBase} from '../image/base.ts';
-import {buildImage, parseSourceDateEpoch} from '../image/build.ts';
+import {inspectHostBase} from '../image/base/host.ts';
+import {buildImage, parseSourceDateEpoch, type BuildStage} from '../image/build.ts';
 import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
 import type {Pushed} from '../image/registry/push.ts';
 import {readCalibration} from '../model/calibration.ts';
@@ -100,7 +100,9 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
         layoutDir: imageDir(config),
         epochSeconds: parseSourceDateEpoch(process.env['SOURCE_DATE_EPOCH']),
         progress: (stage, done, total) =>
-          task.update(`${stage} ${formatBytes(done)}${total === null ? '' : ` of ${formatBytes(total)}`}`),
+          task.update(
+            `${STAGES[stage] ?? stage} ${formatBytes(done)}${total === null ? '' : ` of ${formatBytes(total)}`}`,
+          ),
         signal,
       }),
     ({image}) => `image for ${image.platform}`,
@@ -117,6 +119,9 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
   terminal.result(pushed?.reference ?? image.digest);
   return {image, layoutDir, verdict, sbom, pushed};
 }
+
+/** What takes long, and only once. */
+const STAGES: {readonly [Stage in BuildStage]?: string} = {runtime: 'runtime, compressed once and kept:'};
 
 /** The project's files that an image is made from, with what they hold now. */
 async function digestSources(

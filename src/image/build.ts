@@ -6,7 +6,8 @@ import type {Image, Layer, LayerRole, Platform} from '../core/image.ts';
 import {canonicalJson} from '../core/json.ts';
 import type {ServeManifest} from '../core/model.ts';
 import type {FetchPackage, ImageOnDisk} from '../core/ports.ts';
-import {CERTIFICATES, NONROOT, planBase, type HostBase} from './base.ts';
+import {NONROOT} from './base/abi.ts';
+import {CERTIFICATES, planBase, type HostBase} from './base/host.ts';
 import {fileEntry, type Entry} from './entries.ts';
 import type {Compression} from './gzip.ts';
 import {buildLayer, sweepCache, type LayerPlan} from './layer.ts';
@@ -139,7 +140,8 @@ export function planImage(
     },
     layers: [
       {role: 'base', entries: parts.base, compression: 6},
-      {role: 'runtime', entries: parts.runtime, compression: 6},
+      // The largest layer, and the same for every function: compressed once, then found in the cache.
+      {role: 'runtime', entries: parts.runtime, compression: 9},
       {role: 'model', entries: parts.model, compression: parts.modelCompression},
       ...(parts.handler === null ? [] : [layerOf('handler', 'opt/thaw/handler/handler.mjs', parts.handler)]),
       layerOf('config', 'opt/thaw/config/serve.json', Buffer.from(`${canonicalJson(parts.serve)}\n`)),

@@ -2,10 +2,17 @@ import {createReadStream} from 'node:fs';
 import {readFile, stat} from 'node:fs/promises';
 import {digestOf, type Digest} from '../core/digest.ts';
 import {systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
+import type {Cut} from './elf.ts';
 import {meter} from './meter.ts';
 
-/** Where a file's content comes from: memory, or a file of this machine. */
-export type Source = {readonly bytes: Uint8Array} | {readonly file: string};
+/** Where a file's content comes from: memory, or a file of this machine, perhaps cut. */
+export type Source = {readonly bytes: Uint8Array} | FileSource;
+
+/** A file of this machine: the whole of it, or only its beginning with other first bytes. */
+export interface FileSource {
+  readonly file: string;
+  readonly cut?: Cut;
+}
 
 /** One member of a layer. Paths are relative to the image's root, with forward slashes. */
 export type Entry =
@@ -73,29 +80,47 @@ export async function measureEntries(
     if (entry.kind !== 'file') measured.push(entry);
     else if ('bytes' in entry.source) {
       measured.push({...entry, bytes: entry.source.bytes.length, digest: digestOf(entry.source.bytes)});
-    } else measured.push({...entry, ...(await measureFile(entry.source.file, signal))});
+    } else measured.push({...entry, ...(await measureFile(entry.source, signal))});
   }
   return measured;
 }
 
 async function measureFile(
-  file: string,
+  source: FileSource,
   signal: AbortSignal,
 ): Promise<{bytes: number; digest: Digest; source: Source}> {
+  const {file} = source;
   try {
     const found = await stat(file);
     if (!found.isFile()) throw new ThawError('INPUT_INVALID', `${file} is not a file`, {file});
     if (found.size <= KEPT_BYTES) {
-      const content = await readFile(file);
+      const content = cutTo(source.cut, await readFile(file));
       return {bytes: content.length, digest: digestOf(content), source: {bytes: content}};
     }
     const through = meter();
-    for await (const _ of through.through(createReadStream(file, {highWaterMark: 1 << 20, signal})));
-    return {...through.read(), source: {file}};
+    for await (const _ of through.through(readSource(source, signal)));
+    return {...through.read(), source};
   } catch (error) {
     throwIfInterrupted(signal);
     throw error instanceof ThawError ? error : unreadable(file, error);
   }
+}
+
+function cutTo(cut: Cut | undefined, content: Buffer): Buffer {
+  return cut === undefined
+    ? content
+    : Buffer.concat([cut.head, content.subarray(cut.head.length, cut.bytes)]);
+}
+
+/** Streams a file's content, or what is left of it once it is cut. */
+export async function* readSource({file, cut}: FileSource, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const range = cut === undefined ? {} : {start: cut.head.length, end: cut.bytes - 1};
+  if (cut !== undefined) yield cut.head;
+  yield* createReadStream(file, {
+    highWaterMark: 1 << 20,
+    ...range,
+    ...(signal && {signal}),
+  }) as AsyncIterable<Buffer>;
 }
 
 /** A file that was to go into the image and cannot be read. */

@@ -5,7 +5,9 @@ import {Readable} from 'node:stream';
  * How hard a layer is compressed: zlib's levels, or `stored`, which is valid gzip that compresses nothing, for
  * content on which time would be spent for a few per cent. (Lambda refuses layers that are not gzip.)
  */
-export type Compression = 1 | 6 | 'stored';
+export type Compression = Level | 'stored';
+
+type Level = 1 | 6 | 9;
 
 /**
  * Compresses a stream as gzip whose bytes depend on the content alone: the header's time is 0 and its system byte
@@ -20,7 +22,7 @@ export async function* gzip(
   else yield* withoutHeader(deflated(content, compression));
 }
 
-function deflated(content: AsyncIterable<Uint8Array>, level: 1 | 6): AsyncIterable<Uint8Array> {
+function deflated(content: AsyncIterable<Uint8Array>, level: Level): AsyncIterable<Uint8Array> {
   const source = Readable.from(content, {objectMode: false, highWaterMark: 1 << 18});
   const compressor = createGzip({level, chunkSize: 1 << 17, strategy: constants.Z_DEFAULT_STRATEGY});
   source.on('error', (error) => compressor.destroy(error));

@@ -1,10 +1,9 @@
 import {createHash} from 'node:crypto';
-import {createReadStream} from 'node:fs';
 import {Readable, type Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {pack, type Header, type Pack} from 'tar-stream';
 import {ThawError} from '../core/errors.ts';
-import type {MeasuredEntry} from './entries.ts';
+import {readSource, type MeasuredEntry} from './entries.ts';
 
 /**
  * Archives entries as they are given. The same entries give the same bytes on every machine: owner 0:0, one time
@@ -75,11 +74,11 @@ async function* contentOf(entry: Extract<MeasuredEntry, {kind: 'file'}>): AsyncG
   const {file} = entry.source;
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const chunk of createReadStream(file, {highWaterMark: 1 << 18})) {
-    bytes += (chunk as Buffer).length;
+  for await (const chunk of readSource(entry.source)) {
+    bytes += chunk.length;
     if (bytes > entry.bytes) break;
-    hash.update(chunk as Buffer);
-    yield chunk as Buffer;
+    hash.update(chunk);
+    yield chunk;
   }
   if (bytes !== entry.bytes || `sha256:${hash.digest('hex')}` !== entry.digest) {
     throw new ThawError('IMAGE_STALE', `${file} changed while it was being packaged`, {file});
