@@ -82,11 +82,11 @@ describe('scaling', () => {
     const answers = await times(4, () => site.post({sleepMs: 100}));
     expect(new Set(answers.map(({evidence}) => evidence?.bootId)).size).toBe(1);
     expect(new Set(answers.map(({evidence}) => evidence?.ordinal))).toEqual(new Set([1, 2, 3, 4]));
-    for (const {evidence, timings} of answers) {
-      expect(evidence?.bootAgeMs).toBeLessThanOrEqual(
-        (timings.firstByteMs as number) - (timings.connectedMs as number),
-      );
-    }
+    // Of the others none is certain to have come before the boot began: on a busy machine they connect late.
+    const first = answers.find(({evidence}) => evidence?.ordinal === 1);
+    expect(first?.evidence?.bootAgeMs).toBeLessThanOrEqual(
+      (first?.timings.firstByteMs as number) - (first?.timings.connectedMs as number),
+    );
     expect(bodyOf(answers[0] as never)['mostAtOnce']).toBeGreaterThan(1);
   });
 
