@@ -7,6 +7,13 @@ const text = (value: Json | undefined, fallback: string): string =>
   typeof value === 'string' ? value : fallback;
 const list = (value: Json | undefined): string => (Array.isArray(value) ? value.join(', ') : '');
 
+const SOCKET_ADVICE = [
+  'Your user may not use the engine: add it to the group docker, or use a rootless engine.',
+];
+const registryAdvice = (engine: Json): readonly string[] => [
+  `Sign in to the registry first: $ ${text(engine, 'docker')} login`,
+];
+
 /**
  * What to do about each error, in lines of which those that start with `$ ` can be pasted into a shell. A code
  * without advice does not compile.
@@ -53,20 +60,45 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   PLATFORM_UNSUPPORTED: () => ['docs/platforms.md says what works where.'],
   RUNTIME_UNAVAILABLE: () => ['$ npm run build'],
   FETCH_FAILED: () => ['Check that npm itself reaches its registry:', '$ npm ping'],
-  CREDENTIALS_MISSING: ({provider, registry}) =>
-    typeof registry === 'string'
-      ? [`$ docker login ${registry}`, 'podman login, skopeo login and credential helpers will do as well.']
-      : [
-          `Sign in with ${text(provider, 'the provider')}'s own tool, or set its variables in the environment.`,
-        ],
-  PERMISSION_DENIED: ({registry}) =>
-    typeof registry === 'string'
+  CREDENTIALS_MISSING: ({provider, registry, engine}) =>
+    engine !== undefined
+      ? registryAdvice(engine)
+      : typeof registry === 'string'
+        ? [`$ docker login ${registry}`, 'podman login, skopeo login and credential helpers will do as well.']
+        : [
+            `Sign in with ${text(provider, 'the provider')}'s own tool, or set its variables in the environment.`,
+          ],
+  PERMISSION_DENIED: ({registry, engine, reason}) => {
+    if (engine !== undefined) return reason === 'socket' ? SOCKET_ADVICE : registryAdvice(engine);
+    return typeof registry === 'string'
       ? [
           'Check that the repository exists, and that you may push to it; then sign in again:',
           `$ docker login ${registry}`,
         ]
-      : ['Check who owns the file or folder named above.'],
-  DISK_FULL: () => ['Free some space and run the command again: nothing half-written was left.'],
+      : ['Check who owns the file or folder named above.'];
+  },
+  DISK_FULL: ({engine}) =>
+    engine === undefined
+      ? ['Free some space and run the command again: nothing half-written was left.']
+      : [
+          'It is the disk of the engine that is full. What it could do without:',
+          `$ ${text(engine, 'docker')} system df`,
+        ],
+  ENGINE_UNAVAILABLE: ({engine, reason}) => {
+    const command = text(engine, 'docker');
+    switch (reason) {
+      case 'no-command':
+        return ['Install Docker, Podman or nerdctl, or name a command line: THAW_DOCKER=/path/to/docker.'];
+      case 'no-context':
+        return [`$ ${command} context ls`];
+      default:
+        return [
+          'Start the engine, or say where it is with DOCKER_HOST or a context; this must answer:',
+          `$ ${command} version`,
+        ];
+    }
+  },
+  ENGINE_REFUSED: () => [],
   DEPLOY_LOCKED: ({pid}) => [
     `Wait for the other command (process ${JSON.stringify(pid)}) to end, then run this one again.`,
   ],
