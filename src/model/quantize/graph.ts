@@ -1,11 +1,14 @@
 import {nodesWithin, operatorOf, subgraphsOf} from '../onnx.ts';
 import type {AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto} from '../onnx.ts';
 
-/** What a rewriter asks about the values of a model's main graph. */
+/** What a rewriter asks about the values of a graph. */
 export interface GraphIndex {
-  /** Values known before the model runs: weights that no caller can replace, and Constant nodes. */
+  /**
+   * Values known before the model runs: weights that no caller can replace, and Constant nodes; of the graphs
+   * around it too.
+   */
   readonly constants: ReadonlyMap<string, TensorProto>;
-  /** The main graph's nodes that read a value; twice if they read it twice. */
+  /** The graph's own nodes that read a value; twice if they read it twice. */
   readonly readers: ReadonlyMap<string, readonly NodeProto[]>;
   /** Values that something else reads too: a subgraph, or the caller. */
   readonly readElsewhere: ReadonlySet<string>;
@@ -19,10 +22,17 @@ export function weightsAreInputs(model: ModelProto): boolean {
   return Number(model.ir_version ?? 0) <= WEIGHTS_ARE_INPUTS_IR;
 }
 
-/** Indexes a model's main graph. */
-export function indexGraph(model: ModelProto, graph: GraphProto): GraphIndex {
+/**
+ * Indexes a graph of a model.
+ *
+ * @param outer index of the graph around it: none for the main graph
+ */
+export function indexGraph(model: ModelProto, graph: GraphProto, outer?: GraphIndex): GraphIndex {
   const replaceable = new Set(weightsAreInputs(model) ? [] : graph.input.map(({name}) => name));
-  const constants = new Map<string, TensorProto>();
+  const constants = new Map<string, TensorProto>(outer?.constants);
+  // A name that the graph gives to something of its own hides the one outside.
+  for (const {name} of graph.input) constants.delete(name ?? '');
+  for (const {output} of graph.node) for (const name of output) constants.delete(name);
   for (const tensor of graph.initializer) {
     if (!replaceable.has(tensor.name)) constants.set(tensor.name ?? '', tensor);
   }
@@ -73,9 +83,49 @@ export function createUniqueName(graph: GraphProto): (wish: string) => string {
   };
 }
 
+/** A graph of a model, the main one or one inside it, with its index. */
+export interface Scope {
+  readonly graph: GraphProto;
+  readonly index: GraphIndex;
+}
+
+/** The main graph and all graphs inside it, outer ones first. */
+export function* scopesOf(model: ModelProto): Generator<Scope> {
+  if (model.graph) yield* scopesWithin(model, model.graph);
+}
+
+function* scopesWithin(model: ModelProto, graph: GraphProto, outer?: GraphIndex): Generator<Scope> {
+  const index = indexGraph(model, graph, outer);
+  yield {graph, index};
+  for (const node of graph.node) {
+    for (const inner of subgraphsOf(node)) yield* scopesWithin(model, inner, index);
+  }
+}
+
+/** The graph, and those inside it, with other nodes in the place of some. */
+export function replaceNodes(
+  graph: GraphProto,
+  replaced: ReadonlyMap<NodeProto, readonly NodeProto[]>,
+): GraphProto {
+  const node = graph.node.flatMap(
+    (old) => replaced.get(old) ?? [mapSubgraphs(old, (inner) => replaceNodes(inner, replaced))],
+  );
+  return {...graph, node};
+}
+
+function mapSubgraphs(node: NodeProto, map: (graph: GraphProto) => GraphProto): NodeProto {
+  if (subgraphsOf(node).length === 0) return node;
+  const attribute = node.attribute.map((old) => ({
+    ...old,
+    ...(old.g ? {g: map(old.g)} : {}),
+    graphs: old.graphs.map(map),
+  }));
+  return {...node, attribute};
+}
+
 /**
- * The graph without those of the named constants that nothing reads any more, and without the type annotations of
- * values that no longer exist.
+ * The graph without those of the named constants that nothing reads any more, wherever they stand, and without the
+ * type annotations of values that no longer exist.
  */
 export function pruneConstants(graph: GraphProto, names: ReadonlySet<string>): GraphProto {
   const read = new Set(graph.output.map(({name}) => name));
@@ -83,8 +133,13 @@ export function pruneConstants(graph: GraphProto, names: ReadonlySet<string>): G
     for (const name of node.input) read.add(name);
     for (const subgraph of subgraphsOf(node)) for (const {name} of subgraph.output) read.add(name);
   }
-  const unread = new Set([...names].filter((name) => !read.has(name)));
-  const node = graph.node.filter(({output}) => !unread.has(output[0] ?? ''));
+  return withoutConstants(graph, new Set([...names].filter((name) => !read.has(name))));
+}
+
+function withoutConstants(graph: GraphProto, unread: ReadonlySet<string>): GraphProto {
+  const node = graph.node
+    .filter(({output}) => !unread.has(output[0] ?? ''))
+    .map((kept) => mapSubgraphs(kept, (inner) => withoutConstants(inner, unread)));
   const made = new Set([...graph.input.map(({name}) => name), ...node.flatMap(({output}) => output)]);
   return {
     ...graph,

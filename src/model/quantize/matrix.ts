@@ -42,8 +42,40 @@ export function quantizePerColumn(
   return {values, scales};
 }
 
+/**
+ * Quantizes a matrix as `quantizePerColumn` does, but with a scale for each row: `weight[r][c] ≈ scales[r] ×
+ * values[r][c]`.
+ *
+ * @returns null if a weight is NaN or infinite
+ */
+export function quantizePerRow(
+  weights: Float32Array,
+  rows: number,
+  columns: number,
+  levels: number,
+): QuantizedMatrix | null {
+  const scales = new Float32Array(rows);
+  const values = new Int8Array(weights.length);
+  for (let row = 0; row < rows; row++) {
+    const [start, end] = [row * columns, (row + 1) * columns];
+    let largest = 0;
+    for (let at = start; at < end; at++) {
+      const magnitude = Math.abs(weights[at]!);
+      if (!(magnitude < Infinity)) return null;
+      if (magnitude > largest) largest = magnitude;
+    }
+    const scale = Math.fround(largest / levels) || 1;
+    scales[row] = scale;
+    for (let at = start; at < end; at++) {
+      const steps = roundToEven(Math.fround(weights[at]! / scale));
+      values[at] = Math.max(-levels, Math.min(levels, steps));
+    }
+  }
+  return {values, scales};
+}
+
 /** The nearest integer; of two equally near, the even one. Exact for magnitudes below 2^51. */
-function roundToEven(value: number): number {
+export function roundToEven(value: number): number {
   return value + ROUNDING - ROUNDING;
 }
 

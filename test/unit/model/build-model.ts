@@ -32,6 +32,12 @@ export function node(
 const NO_LISTS = {floats: [], ints: [], strings: [], tensors: [], graphs: []};
 export const intAttribute = (name: string, i: number): AttributeProto => ({...NO_LISTS, name, i, type: 2});
 export const floatAttribute = (name: string, f: number): AttributeProto => ({...NO_LISTS, name, f, type: 1});
+export const textAttribute = (name: string, text: string): AttributeProto => ({
+  ...NO_LISTS,
+  name,
+  s: new TextEncoder().encode(text),
+  type: 3,
+});
 export const tensorAttribute = (name: string, t: TensorProto): AttributeProto => ({
   ...NO_LISTS,
   name,

@@ -2,12 +2,13 @@ import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import type {CpuClass} from '../../../src/core/model.ts';
 import type {Row} from '../../../src/model/calibration.ts';
 import {DATA_TYPE, decodeModel, operatorOf} from '../../../src/model/onnx.ts';
 import type {GraphProto, ModelProto, NodeProto} from '../../../src/model/onnx.ts';
 import {createProbe} from '../../../src/model/probe.ts';
 import {quantizeDynamic} from '../../../src/model/quantize/dynamic.ts';
-import {quantizePerColumn, transpose} from '../../../src/model/quantize/matrix.ts';
+import {quantizePerColumn, quantizePerRow, transpose} from '../../../src/model/quantize/matrix.ts';
 import {makeTensor, tensorValues} from '../../../src/model/tensor.ts';
 import type {ReadExternal} from '../../../src/model/tensor.ts';
 import {fixture, RUNTIME_DIR} from '../../instance.ts';
@@ -22,6 +23,7 @@ import {
   node,
   numbers,
   tensorAttribute,
+  textAttribute,
   value,
 } from './build-model.ts';
 
@@ -29,14 +31,23 @@ const nowhere: ReadExternal = () => {
   throw new Error('no external data here');
 };
 
-function quantized(proto: ModelProto, readExternal = nowhere) {
-  const result = quantizeDynamic(proto, readExternal);
+interface Wishes {
+  readonly readExternal?: ReadExternal;
+  readonly cpu?: CpuClass;
+  readonly keepFloat?: ReadonlySet<string>;
+}
+
+const quantize = (proto: ModelProto, wishes: Wishes = {}) =>
+  quantizeDynamic({model: proto, readExternal: nowhere, cpu: 'any', keepFloat: new Set(), ...wishes});
+
+function quantized(proto: ModelProto, wishes: Wishes = {}) {
+  const result = quantize(proto, wishes);
   if (result.failure !== null) throw new Error(result.failure);
   // Through the wire, so that what is checked is what a file would hold.
   return {...result, graph: decodeModel(bytesOf(result.model)).graph!};
 }
 
-const failureOf = (proto: ModelProto): string | null => quantizeDynamic(proto, nowhere).failure;
+const failureOf = (proto: ModelProto): string | null => quantize(proto).failure;
 const operators = ({node: nodes}: GraphProto): string[] => nodes.map(operatorOf);
 const names = ({initializer}: GraphProto): (string | undefined)[] => initializer.map(({name}) => name);
 const valuesOf = ({initializer}: GraphProto, name: string) =>
@@ -58,6 +69,29 @@ function around(nodes: readonly NodeProto[], more: Partial<GraphProto> = {}): Mo
     input: [value('x', ['rows', K])],
     output: [value('y', ['rows', N])],
     ...more,
+  });
+}
+
+const [INPUTS, HIDDEN] = [12, 8];
+const lstmWeights = {W: numbers(2 * 4 * HIDDEN * INPUTS, 21), R: numbers(2 * 4 * HIDDEN * HIDDEN, 22)};
+
+/** x [time, batch, INPUTS] through an LSTM to y [time, directions, batch, HIDDEN]. */
+function lstm(
+  directions: 1 | 2,
+  attributes = [
+    intAttribute('hidden_size', HIDDEN),
+    textAttribute('direction', directions === 2 ? 'bidirectional' : 'forward'),
+  ],
+): ModelProto {
+  const part = (array: Float32Array) => array.subarray(0, (array.length / 2) * directions);
+  return model({
+    node: [node('LSTM', ['x', 'W', 'R'], ['y'], attributes)],
+    initializer: [
+      makeTensor('W', [directions, 4 * HIDDEN, INPUTS], part(lstmWeights.W)),
+      makeTensor('R', [directions, 4 * HIDDEN, HIDDEN], part(lstmWeights.R)),
+    ],
+    input: [value('x', ['time', 'batch', INPUTS])],
+    output: [value('y', ['time', directions, 'batch', HIDDEN])],
   });
 }
 
@@ -177,13 +211,43 @@ describe('the graph', () => {
     expect(names(made)).toEqual(['w', 'b', 'w_int8', 'w_scale', 'w_zero_point']);
   });
 
-  test('subgraphs stay as they are, with the weights that they use', () => {
-    const branch = graph({node: [node('MatMul', ['x', 'w'], ['inner'])], output: [value('inner', [N])]});
-    const attributes = [graphAttribute('then_branch', branch), graphAttribute('else_branch', branch)];
+  test('branches are rewritten too; the weight that both and the main graph use is there once, outside', () => {
+    const branch = (output: string) =>
+      graph({node: [node('MatMul', ['x', 'w'], [output])], output: [value(output, [N])]});
+    const attributes = [
+      graphAttribute('then_branch', branch('yes')),
+      graphAttribute('else_branch', branch('no')),
+    ];
     const nodes = [node('MatMul', ['x', 'w'], ['m']), node('If', ['c'], ['y'], attributes)];
-    const {graph: made} = quantized(around(nodes));
-    expect(made.node[1]).toEqual(decodeModel(bytesOf(around(nodes))).graph!.node[1]);
-    expect(names(made)).toContain('w');
+    const {graph: made, quantizedNodes} = quantized(around(nodes));
+    expect(quantizedNodes).toEqual(['MatMul_m', 'MatMul_yes', 'MatMul_no']);
+    for (const inner of made.node[1]!.attribute.map(({g}) => g!)) {
+      expect(inner.node).toMatchObject([
+        {op_type: 'DynamicQuantizeMatMul', input: ['x', 'w_int8', 'w_scale', 'w_zero_point']},
+      ]);
+    }
+    expect(names(made)).toEqual(['b', 'w_int8', 'w_scale', 'w_zero_point']);
+  });
+
+  test('a weight that a branch keeps for itself goes from there', () => {
+    const branch = graph({
+      node: [node('MatMul', ['x', 'own'], ['inner'])],
+      initializer: [makeTensor('own', [K, N], weight)],
+      output: [value('inner', [N])],
+    });
+    const attributes = [graphAttribute('then_branch', branch), graphAttribute('else_branch', branch)];
+    const {graph: made} = quantized(around([node('If', ['c'], ['y'], attributes)]));
+    for (const {g} of made.node[0]!.attribute) expect(names(g!)).toEqual([]);
+    expect(names(made)).toContain('own_int8');
+  });
+
+  test('a name that a branch gives to a value of its own does not mean the weight outside', () => {
+    const branch = graph({
+      node: [node('Relu', ['x'], ['w']), node('MatMul', ['x', 'w'], ['inner'])],
+      output: [value('inner', [N])],
+    });
+    const attributes = [graphAttribute('then_branch', branch), graphAttribute('else_branch', branch)];
+    expect(failureOf(around([node('If', ['c'], ['y'], attributes)]))).toContain('nothing');
   });
 
   test('a product that a subgraph reads keeps its Add, and a weight that one gives out stays', () => {
@@ -242,9 +306,119 @@ describe('the graph', () => {
     const other = {...outside, name: 'v'};
     const nodes = [node('MatMul', ['x', 'w'], ['y']), node('ReduceSum', ['v'], ['s'])];
     const source = around(nodes, {initializer: [outside, other]});
-    const {graph: made} = quantized(source, () => bytes!);
+    const {graph: made} = quantized(source, {readExternal: () => bytes!});
     expect(valuesOf(made, 'w_int8').data).toEqual(quantizePerColumn(weight, K, N, 64)!.values);
     expect(valuesOf(made, 'v').data).toEqual(weight);
+  });
+});
+
+test.each([
+  ['any', 64],
+  ['avx2', 64],
+  ['vnni', 127],
+  ['arm64', 127],
+] as const)('on %s weights reach ±%i', (cpu, levels) => {
+  const {graph: made} = quantized(around([node('MatMul', ['x', 'w'], ['y'])]), {cpu});
+  expect(Math.max(...(valuesOf(made, 'w_int8').data as Int8Array).map(Math.abs))).toBe(levels);
+});
+
+describe('embeddings', () => {
+  const table = numbers(64 * 16, 8);
+  const lookup = (nodes: readonly NodeProto[], more: Partial<GraphProto> = {}) =>
+    model({
+      node: nodes,
+      initializer: [makeTensor('table', [64, 16], table)],
+      input: [value('ids', ['count'], DATA_TYPE.INT64), value('x', ['rows', 64])],
+      output: [value('y', ['count', 16])],
+      ...more,
+    });
+
+  test('each row has its own scale, and its largest element becomes ±127', () => {
+    const {values, scales} = quantizePerRow(Float32Array.of(127, -1, 0.5, 2, 0, -1), 2, 3, 127)!;
+    expect([...scales]).toEqual([1, Math.fround(2 / 127)]);
+    // Of row 1: 127, -1, and 0.5, which goes to the even 0; of row 2: 127, 0 and 63.5, which goes to the even 64.
+    expect([...values]).toEqual([127, -1, 0, 127, 0, -64]);
+    expect(quantizePerRow(Float32Array.of(1, NaN), 1, 2, 127)).toBeNull();
+  });
+
+  test('rows and their scales are looked up apart', () => {
+    const {graph: made, quantizedNodes} = quantized(lookup([node('Gather', ['table', 'ids'], ['y'])]));
+    expect(quantizedNodes).toEqual(['Gather_y']);
+    expect(made.node).toMatchObject([
+      {op_type: 'Gather', input: ['table_rows_int8', 'ids'], output: ['y_int8']},
+      {op_type: 'Cast', input: ['y_int8'], output: ['y_float']},
+      {op_type: 'Gather', input: ['table_rows_scale', 'ids'], output: ['y_scale']},
+      {op_type: 'Mul', input: ['y_float', 'y_scale'], output: ['y']},
+    ]);
+    expect(names(made)).toEqual(['table_rows_int8', 'table_rows_scale']);
+    expect(valuesOf(made, 'table_rows_scale').dims).toEqual([64, 1]);
+  });
+
+  test.each([
+    [
+      'columns are looked up',
+      'does not look up rows',
+      node('Gather', ['table', 'ids'], ['y'], [intAttribute('axis', 1)]),
+      [],
+    ],
+    [
+      'something else uses the table',
+      'ReduceSum needs its table',
+      node('Gather', ['table', 'ids'], ['y']),
+      [node('ReduceSum', ['table'], ['z'])],
+    ],
+  ])('where %s it is left alone', (_, why, gather, others) => {
+    expect(failureOf(lookup([gather, ...others]))).toContain(why);
+  });
+
+  test('a table of integers, or a small one, is none', () => {
+    const gather = node('Gather', ['table', 'ids'], ['y']);
+    for (const tensor of [
+      makeTensor('table', [64, 16], new BigInt64Array(1024)),
+      makeTensor('table', [4, 16], numbers(64)),
+    ]) {
+      expect(failureOf(lookup([gather], {initializer: [tensor]}))).toContain('neither LSTMs nor embeddings');
+    }
+  });
+});
+
+describe('LSTM', () => {
+  test('weights are turned, with a scale for each gate of each direction', () => {
+    const {graph: made, quantizedNodes} = quantized(lstm(2));
+    expect(quantizedNodes).toEqual(['LSTM_y']);
+    expect(made.node).toMatchObject([
+      {
+        op_type: 'DynamicQuantizeLSTM',
+        domain: 'com.microsoft',
+        input: [
+          ...['x', 'W_int8', 'R_int8', '', '', '', '', ''],
+          ...['W_scale', 'W_zero_point', 'R_scale', 'R_zero_point'],
+        ],
+        output: ['y'],
+      },
+    ]);
+    const {dims, data} = valuesOf(made, 'W_int8');
+    expect(dims).toEqual([2, INPUTS, 4 * HIDDEN]);
+    const scales = valuesOf(made, 'W_scale');
+    expect(scales.dims).toEqual([2, 4 * HIDDEN]);
+    // Direction 1, gate 5, input 3, from the definition.
+    const gate = Array.from({length: INPUTS}, (_, i) => lstmWeights.W[(4 * HIDDEN + 5) * INPUTS + i]!);
+    const scale = Math.fround(Math.max(...gate.map(Math.abs)) / 64);
+    expect(scales.data[4 * HIDDEN + 5]).toBe(scale);
+    expect(data[(INPUTS + 3) * 4 * HIDDEN + 5]).toBe(Math.round(gate[3]! / scale));
+  });
+
+  test.each([['batch comes first', [intAttribute('hidden_size', 8), intAttribute('layout', 1)]]])(
+    'one whose %s is left alone',
+    (why, attributes) => {
+      expect(failureOf(lstm(1, attributes))).toContain(why);
+    },
+  );
+
+  test('one with weights that are computed is left alone', () => {
+    const computed = lstm(1);
+    const nodes = [node('Neg', ['W'], ['V']), {...computed.graph!.node[0]!, input: ['x', 'V', 'R']}];
+    expect(failureOf({...computed, graph: {...computed.graph!, node: nodes}})).toContain('not constant');
   });
 });
 
@@ -265,6 +439,39 @@ describe('what is left alone says why', () => {
       'already: it has com.microsoft.DynamicQuantizeMatMul',
     );
     expect(failureOf(around([node('DequantizeLinear', ['x', 'b'], ['y'])]))).toContain('already');
+  });
+
+  test.each([
+    ['at once', [node('MatMul', ['x', 'w'], ['m']), node('Log', ['m'], ['y'])]],
+    [
+      'after arithmetic',
+      [
+        node('MatMul', ['x', 'w'], ['m']),
+        node('Clip', ['m'], ['n']),
+        node('Transpose', ['n'], ['t']),
+        node('Log', ['t'], ['y']),
+      ],
+    ],
+  ])('a product that goes into a logarithm %s', (_, nodes) => {
+    expect(failureOf(around(nodes))).toContain(
+      'MatMul_m was left alone because its result goes into the logarithm Log_y',
+    );
+  });
+
+  test('a product whose scores are normalized before the logarithm is quantized', () => {
+    const nodes = [
+      node('MatMul', ['x', 'w'], ['m']),
+      node('Softmax', ['m'], ['s']),
+      node('Log', ['s'], ['y']),
+    ];
+    expect(quantized(around(nodes)).quantizedNodes).toEqual(['MatMul_m']);
+  });
+
+  test('what is to stay float', () => {
+    const nodes = [node('MatMul', ['x', 'w'], ['y']), node('MatMul', ['x', 'w'], ['z'])];
+    const {leftAlone, quantizedNodes} = quantized(around(nodes), {keepFloat: new Set(['MatMul_y'])});
+    expect(quantizedNodes).toEqual(['MatMul_z']);
+    expect(leftAlone).toEqual([{node: 'MatMul_y', why: 'it is to stay as it is'}]);
   });
 
   test('a model without products', () => {
@@ -353,6 +560,65 @@ describe('in ONNX Runtime', () => {
     }
     expect(answers).not.toEqual(expected);
     expect(bytesOf(made).length).toBeLessThan(0.3 * bytesOf(original).length);
+  });
+
+  test('an embedding gives rows of bytes times their scales', async () => {
+    const table = numbers(64 * 16, 8);
+    const source = model({
+      node: [node('Gather', ['table', 'ids'], ['y'])],
+      initializer: [makeTensor('table', [64, 16], table)],
+      input: [value('ids', ['a', 'b'], DATA_TYPE.INT64)],
+      output: [value('y', ['a', 'b', 16])],
+    });
+    const ids = [0, 63, -1, 7, 7, 31];
+    const [answer] = await run(quantized(source).model, [{ids: {shape: [2, 3], data: ids}}]);
+    const expected = ids.flatMap((id) => {
+      const row = [...table.subarray(((id + 64) % 64) * 16).subarray(0, 16)];
+      const scale = Math.max(...row.map(Math.abs)) / 127;
+      return row.map((element) => Math.round(element / scale) * scale);
+    });
+    expect(answer).toHaveLength(expected.length);
+    for (const [at, number] of expected.entries()) expect(answer![at]).toBeCloseTo(number, 6);
+  });
+
+  test.each([1, 2] as const)('an LSTM of %i directions answers close to the original', async (directions) => {
+    const source = lstm(directions);
+    const rows = [row([5, 3, INPUTS], 31)];
+    const [[expected], [answer]] = [await run(source, rows), await run(quantized(source).model, rows)];
+    expect(answer).toHaveLength(5 * directions * 3 * HIDDEN);
+    expect(answer).not.toEqual(expected);
+    for (const [at, number] of expected!.entries())
+      expect(Math.abs(answer![at]! - number)).toBeLessThan(0.05);
+  });
+
+  test('a product inside a branch answers as one outside', async () => {
+    const branch = (output: string, inner: readonly NodeProto[]) =>
+      graph({node: inner, output: [value(output, ['rows', N])]});
+    const source = around(
+      [
+        node('ReduceSum', ['x'], ['sum'], [intAttribute('keepdims', 0)]),
+        node('Cast', ['sum'], ['c'], [intAttribute('to', DATA_TYPE.BOOL)]),
+        node(
+          'If',
+          ['c'],
+          ['y'],
+          [
+            graphAttribute(
+              'then_branch',
+              branch('yes', [node('MatMul', ['x', 'w'], ['m']), node('Add', ['m', 'b'], ['yes'])]),
+            ),
+            graphAttribute('else_branch', branch('no', [node('MatMul', ['x', 'w'], ['no'])])),
+          ],
+        ),
+      ],
+      {},
+    );
+    const {model: made, quantizedNodes} = quantized(source);
+    expect(quantizedNodes).toHaveLength(2);
+    const fed = row([3, K], 11);
+    const [answer] = await run(made, [fed]);
+    const expected = referenceOf(fed['x']!.data as number[], 3, bias);
+    for (const [at, number] of expected.entries()) expect(answer![at]).toBeCloseTo(number, 4);
   });
 
   test.each([
