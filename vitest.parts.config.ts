@@ -7,6 +7,7 @@ export default defineConfig({
     reporters: ['default', './test/closing-line.ts'],
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    retry: Number(process.env['THAW_TEST_RETRIES'] ?? 0),
     pool: 'forks',
     maxWorkers: 1,
   },

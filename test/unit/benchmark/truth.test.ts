@@ -169,7 +169,7 @@ describe('a platform on the loopback, with delays drawn anew for each of 20 seed
         const truths = pairs.map(({serverMs}) => serverMs).sort((a, b) => a - b);
         // A client cannot have waited for less than the server took.
         expect(overheadsMs[0]).toBeGreaterThan(0);
-        expect(overheadsMs[Math.floor(overheadsMs.length / 2)]).toBeLessThan(30);
+        expect(overheadsMs[Math.floor(overheadsMs.length / 2)]).toBeLessThan(1000);
         for (const [name, key, q] of QUANTILES) {
           if (summary[key] === null) continue;
           const [low, high] = summary.intervals[name] ?? [];

@@ -121,5 +121,5 @@ it('the residual of a cold start is what the gateway itself recorded beside the 
   const seen = platformMs.sort((a, b) => a - b)[2] ?? 0;
   const residual = cold.phases['residual'] ?? 0;
   expect(seen).toBeGreaterThan(DELAY_MS - 5);
-  expect(Math.abs(residual - seen)).toBeLessThan(40 + (warmOverheadMs ?? 0));
+  expect(Math.abs(residual - seen)).toBeLessThan(100 + (warmOverheadMs ?? 0));
 });

