@@ -47,26 +47,44 @@ export async function inspectExternalFiles(modelPath: string, model: ModelProto)
 /** Makes the function that reads the tensors of a model which are kept in other files. */
 export function createReadExternal(modelPath: string): ReadExternal {
   return (tensor) => {
-    const {location, offset, length} = placeOf(modelPath, tensor);
-    const bytes = new Uint8Array(length);
-    const file = openSync(pathOf(modelPath, location), 'r');
-    try {
-      for (let at = 0; at < length;) {
-        const count = readSync(file, bytes, at, Math.min(length - at, READ_BYTES_MAX), offset + at);
-        if (count === 0) {
-          throw new ThawError('MODEL_INVALID', `${location}, which ${modelPath} needs, is cut off`, {
-            file: modelPath,
-            externalData: location,
-          });
-        }
-        at += count;
-      }
-    } finally {
-      closeSync(file);
+    const bytes = new Uint8Array(placeOf(modelPath, tensor).length);
+    let at = 0;
+    for (const piece of readExternalPieces(modelPath, tensor)) {
+      bytes.set(piece, at);
+      at += piece.length;
     }
     return bytes;
   };
 }
+
+/**
+ * Reads a tensor that is kept in another file, piece by piece. Each piece is overwritten by the next.
+ *
+ * @throws ThawError MODEL_INVALID
+ */
+export function* readExternalPieces(modelPath: string, tensor: TensorProto): Generator<Uint8Array> {
+  const {location, offset, length} = placeOf(modelPath, tensor);
+  const buffer = new Uint8Array(Math.min(length, PIECE_BYTES));
+  const file = openSync(pathOf(modelPath, location), 'r');
+  try {
+    for (let at = 0; at < length;) {
+      const count = readSync(file, buffer, 0, Math.min(length - at, PIECE_BYTES), offset + at);
+      if (count === 0) {
+        throw new ThawError('MODEL_INVALID', `${location}, which ${modelPath} needs, is cut off`, {
+          file: modelPath,
+          externalData: location,
+        });
+      }
+      yield buffer.subarray(0, count);
+      at += count;
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** One read call takes no more than 2^31 − 1 bytes; small pieces stay in the processor's cache. */
+const PIECE_BYTES = 2 ** 20;
 
 function placeOf(modelPath: string, tensor: TensorProto): ExternalPlace {
   try {
@@ -77,9 +95,6 @@ function placeOf(modelPath: string, tensor: TensorProto): ExternalPlace {
     throw new ThawError(code, `${modelPath}: ${message}`, {...facts, file: modelPath}, {cause: error});
   }
 }
-
-/** One read call takes no more than 2^31 − 1 bytes. */
-const READ_BYTES_MAX = 2 ** 30;
 
 /** A location may not leave the model's folder: the model may come from anyone. */
 function pathOf(modelPath: string, location: string): string {

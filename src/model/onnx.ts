@@ -299,3 +299,60 @@ function* tensorsOfSparse({values, indices}: SparseTensorProto): Generator<Tenso
   if (values) yield values;
   if (indices) yield indices;
 }
+
+/**
+ * A model with other tensors in the place of some. What does not change is shared with the given model.
+ *
+ * @param change gives the tensor itself to leave it as it is
+ */
+export function mapTensors(model: ModelProto, change: (tensor: TensorProto) => TensorProto): ModelProto {
+  const functions = mapEach(model.functions, (body) => withParts(body, {node: mapNodes(body.node, change)}));
+  return withParts(model, {functions, ...(model.graph && {graph: mapGraph(model.graph, change)})});
+}
+
+type Change = (tensor: TensorProto) => TensorProto;
+
+function mapGraph(graph: GraphProto, change: Change): GraphProto {
+  return withParts(graph, {
+    node: mapNodes(graph.node, change),
+    initializer: mapEach(graph.initializer, change),
+    sparse_initializer: mapEach(graph.sparse_initializer, (sparse) => mapSparse(sparse, change)),
+  });
+}
+
+function mapNodes(nodes: readonly NodeProto[], change: Change): readonly NodeProto[] {
+  return mapEach(nodes, (node) =>
+    withParts(node, {attribute: mapEach(node.attribute, (attribute) => mapAttribute(attribute, change))}),
+  );
+}
+
+function mapAttribute(attribute: AttributeProto, change: Change): AttributeProto {
+  const {t, tensors, g, graphs, sparse_tensor: sparse} = attribute;
+  return withParts(attribute, {
+    tensors: mapEach(tensors, change),
+    graphs: mapEach(graphs, (graph) => mapGraph(graph, change)),
+    ...(t && {t: change(t)}),
+    ...(g && {g: mapGraph(g, change)}),
+    ...(sparse && {sparse_tensor: mapSparse(sparse, change)}),
+  });
+}
+
+function mapSparse(sparse: SparseTensorProto, change: Change): SparseTensorProto {
+  const {values, indices} = sparse;
+  return withParts(sparse, {
+    ...(values && {values: change(values)}),
+    ...(indices && {indices: change(indices)}),
+  });
+}
+
+/** The list itself if nothing in it changes. */
+function mapEach<T>(list: readonly T[], change: (item: T) => T): readonly T[] {
+  const changed = list.map(change);
+  return changed.some((item, index) => item !== list[index]) ? changed : list;
+}
+
+/** The object itself if it has these parts already. */
+function withParts<T extends object>(whole: T, parts: Partial<T>): T {
+  const differs = (Object.keys(parts) as (keyof T)[]).some((key) => parts[key] !== whole[key]);
+  return differs ? {...whole, ...parts} : whole;
+}

@@ -227,6 +227,13 @@ export function withInlineData(tensor: TensorProto, readExternal: ReadExternal):
   return {...inline, external_data: [], raw_data: readExternal(tensor)};
 }
 
+/** The same tensor with its bytes at a place outside the model file. */
+export function withExternalData(tensor: TensorProto, place: ExternalPlace): TensorProto {
+  const {raw_data: _, ...outside} = tensor;
+  const external_data = Object.entries(place).map(([key, value]) => ({key, value: String(value)}));
+  return {...outside, data_location: EXTERNAL, external_data};
+}
+
 const invalid = (tensor: TensorProto, what: string, cause?: unknown): ThawError =>
   new ThawError('MODEL_INVALID', `tensor ${tensor.name ?? ''} ${what}`, {tensor: tensor.name ?? ''}, {cause});
 
