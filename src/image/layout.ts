@@ -8,7 +8,7 @@ import type {Image} from '../core/image.ts';
 import {canonicalJson} from '../core/json.ts';
 import type {ImageOnDisk} from '../core/ports.ts';
 import {blobPath, blobsDir, isDigest, sizeOf, type Descriptor} from './blobs.ts';
-import {renderDocument, type Document, type Manifest} from './manifest.ts';
+import {renderDocument, type ConfigDocument, type Document, type Manifest} from './manifest.ts';
 
 /** thaw's own record of an image: what an OCI manifest has no place for. */
 const RECORD_TYPE = 'application/vnd.thaw.image.v1+json';
@@ -179,7 +179,39 @@ async function readIndex(layoutDir: string): Promise<Index> {
   throw invalid(layoutDir, 'index.json is not an OCI image index');
 }
 
+/** An image's documents as they lie in a layout, and what they say. */
+export interface ImageDocuments {
+  readonly manifest: Document & {readonly content: Manifest};
+  readonly config: Document & {readonly content: ConfigDocument};
+}
+
+/**
+ * Reads the manifest and the configuration of an image that lies in a layout.
+ *
+ * @throws ThawError IMAGE_INVALID
+ */
+export async function readDocuments({image, layoutDir}: ImageOnDisk): Promise<ImageDocuments> {
+  const bytes = await readBlob(layoutDir, image.digest);
+  const content = parseJson(bytes) as Manifest & {mediaType: string};
+  const descriptor = {mediaType: content.mediaType, digest: image.digest, size: bytes.length};
+  const configBytes = await readBlob(layoutDir, content.config.digest);
+  return {
+    manifest: {descriptor, bytes, content},
+    config: {
+      descriptor: content.config,
+      bytes: configBytes,
+      content: parseJson(configBytes) as ConfigDocument,
+    },
+  };
+}
+
 async function readDocument(layoutDir: string, digest: Digest): Promise<unknown> {
+  return parseJson(await readBlob(layoutDir, digest));
+}
+
+const parseJson = (bytes: Uint8Array): unknown => JSON.parse(Buffer.from(bytes).toString('utf8'));
+
+async function readBlob(layoutDir: string, digest: Digest): Promise<Uint8Array> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(blobPath(layoutDir, digest));
@@ -187,7 +219,7 @@ async function readDocument(layoutDir: string, digest: Digest): Promise<unknown>
     throw invalid(layoutDir, `blob ${digest} cannot be read: ${messageOf(error)}`, digest);
   }
   if (digestOf(bytes) !== digest) throw invalid(layoutDir, `blob ${digest} has other content`, digest);
-  return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown;
+  return bytes;
 }
 
 /** An image in a layout that cannot be what was built. */

@@ -1,4 +1,4 @@
-import {digestOf, type Digest} from '../core/digest.ts';
+import {digestOf} from '../core/digest.ts';
 import type {Layer, Platform} from '../core/image.ts';
 import {canonicalJson} from '../core/json.ts';
 import type {Descriptor} from './blobs.ts';
@@ -67,6 +67,18 @@ export function renderManifest(config: Descriptor, layers: readonly Layer[]): Do
 
 /** The part of a manifest that thaw reads. */
 export interface Manifest {
-  readonly config: {readonly digest: Digest; readonly size: number};
-  readonly layers: readonly {readonly mediaType: string; readonly digest: Digest; readonly size: number}[];
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+}
+
+/** The part of a configuration that thaw reads. */
+export interface ConfigDocument {
+  readonly config: {
+    readonly Entrypoint: readonly string[];
+    /** `NAME=value` each. */
+    readonly Env: readonly string[];
+    readonly User: string;
+    readonly WorkingDir: string;
+    readonly Labels: {readonly [name: string]: string};
+  };
 }

@@ -197,7 +197,8 @@ async function findTarget(rootDir: string, {name, linkname}: Header): Promise<st
   return path;
 }
 
-async function replaceFolder(from: string, to: string): Promise<void> {
+/** Puts a folder in the place of another, which goes away. */
+export async function replaceFolder(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
