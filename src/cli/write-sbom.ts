@@ -1,8 +1,8 @@
 import type {Config} from '../config/config.ts';
 import {writeWhole} from '../core/disk.ts';
 import type {Image} from '../core/image.ts';
-import {inspectBaseContents} from '../image/base-packages.ts';
-import type {HostBase} from '../image/base.ts';
+import {inspectBaseContents} from '../image/base/base.ts';
+import type {HostBase} from '../image/base/host.ts';
 import {inspectBlob} from '../image/blobs.ts';
 import {inspectBundledPackages} from '../image/bundled-packages.ts';
 import type {HandlerBundle} from '../image/handler.ts';

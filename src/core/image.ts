@@ -31,6 +31,7 @@ export interface Image {
   readonly schema: 'thaw.image/1';
   readonly function: string;
   readonly platform: Platform;
+  readonly base: BaseOrigin;
   /** The manifest's digest: the image's identity. */
   readonly digest: Digest;
   /** Digest of the model file inside, so that a report can be traced back to it. */

@@ -7,20 +7,23 @@ import {canonicalJson} from '../core/json.ts';
 import type {ServeManifest} from '../core/model.ts';
 import type {FetchPackage, ImageOnDisk} from '../core/ports.ts';
 import {NONROOT} from './base/abi.ts';
-import {CERTIFICATES, planBase, type HostBase} from './base/host.ts';
+import {originOf, type Base} from './base/base.ts';
+import {CERTIFICATES, planBase} from './base/host.ts';
 import {fileEntry, type Entry} from './entries.ts';
 import type {Compression} from './gzip.ts';
 import {buildLayer, sweepCache, type LayerPlan} from './layer.ts';
 import {writeLayout} from './layout.ts';
 import {renderConfig, renderManifest, type ImageConfig} from './manifest.ts';
 import {chooseModelCompression, planModel, type ModelFile} from './model-layer.ts';
+import {parseReference} from './registry/reference.ts';
 import {fetchNode, planRuntime} from './runtime-layer.ts';
 
 /** What an image is made from, and where. */
 export interface BuildInput {
   readonly name: string;
   readonly platform: Platform;
-  readonly base: HostBase;
+  /** One from a registry has its layers in `cacheDir`. */
+  readonly base: Base;
   readonly model: readonly ModelFile[];
   readonly serve: ServeManifest;
   /** The bundled handler; null if the project has none. */
@@ -52,18 +55,34 @@ type BuildProgress = (stage: BuildStage, doneBytes: number, totalBytes: number |
 /** An image before any of it is written. */
 export interface ImagePlan {
   readonly config: ImageConfig;
+  /** Layers of the base that are already whole; they lie under all others. */
+  readonly baseLayers: readonly Layer[];
   /** In the order in which they are stacked. */
   readonly layers: readonly LayerPlan[];
 }
 
 /** What of an image was decided or found before it can be planned. */
 export interface ImageParts {
-  readonly base: readonly Entry[];
+  readonly base: BaseParts;
   readonly runtime: readonly Entry[];
   readonly model: readonly Entry[];
   readonly modelCompression: Compression;
   readonly handler: Uint8Array | null;
   readonly serve: ServeManifest;
+}
+
+/** What of a base goes into the image. */
+export interface BaseParts {
+  /** As they were pulled; none if the base is made here. */
+  readonly layers: readonly Layer[];
+  /** What the base is made of here; nothing if it was pulled. */
+  readonly entries: readonly Entry[];
+  /** What it declares: the image's own variables stand above it. */
+  readonly env: {readonly [name: string]: string};
+  /** The file with certificates, absolute; null if there is none. */
+  readonly certificates: string | null;
+  /** Of its manifest; null if it is made here. */
+  readonly digest: Digest | null;
 }
 
 /**
@@ -79,7 +98,7 @@ export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
   const plan = planImage(input, await gatherParts(input));
 
   await prepareCache(cacheDir);
-  const layers: Layer[] = [];
+  const layers: Layer[] = [...plan.baseLayers];
   for (const layerPlan of plan.layers) {
     const onBytes = (done: number, total: number | null): void => progress(layerPlan.role, done, total);
     layers.push(await buildLayer(layerPlan, cacheDir, epochSeconds, onBytes, signal));
@@ -90,6 +109,7 @@ export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
     schema: 'thaw.image/1',
     function: input.name,
     platform: input.platform,
+    base: originOf(input.base),
     digest: manifest.descriptor.digest,
     model: input.serve.model,
     sources: input.sources,
@@ -104,7 +124,7 @@ async function gatherParts(input: BuildInput): Promise<ImageParts> {
   const onBytes = (done: number, total: number | null): void => progress('node', done, total);
   const node = await fetchNode(platform, input.fetchPackage, onBytes, signal);
   return {
-    base: planBase(input.base),
+    base: partsOfBase(input.base),
     runtime: await planRuntime(node, input.packageDir, input.onnxruntimeDir),
     model: planModel(input.model),
     modelCompression: await chooseModelCompression(input.model),
@@ -113,33 +133,47 @@ async function gatherParts(input: BuildInput): Promise<ImageParts> {
   };
 }
 
+function partsOfBase(base: Base): BaseParts {
+  if (base.kind === 'host') {
+    const certificates = base.certificates === null ? null : `/${CERTIFICATES}`;
+    return {layers: [], entries: planBase(base), env: {}, certificates, digest: null};
+  }
+  const {layers, env, certificates, reference} = base;
+  return {layers, entries: [], env, certificates, digest: parseReference(reference).digest};
+}
+
+const PATH = '/usr/local/bin:/usr/bin:/bin';
+
 /** Stacks the layers, those that change rarely first, and says how the image is started. */
 export function planImage(
   {name, platform, epochSeconds}: Pick<BuildInput, 'name' | 'platform' | 'epochSeconds'>,
   parts: ImageParts,
 ): ImagePlan {
-  const hasCertificates = parts.base.some(({path}) => path === CERTIFICATES);
+  const {base} = parts;
   return {
     config: {
       platform,
       entrypoint: ['/opt/thaw/bin/node', '/opt/thaw/runtime/server.cjs'],
       env: {
-        PATH: '/opt/thaw/bin:/usr/local/bin:/usr/bin:/bin',
+        ...base.env,
+        PATH: `/opt/thaw/bin:${base.env['PATH'] ?? PATH}`,
         // Before ONNX Runtime is loaded, or it keeps a device id and calls home.
         ORT_DISABLE_TELEMETRY: '1',
-        ...(hasCertificates ? {SSL_CERT_FILE: `/${CERTIFICATES}`} : {}),
+        ...(base.certificates === null ? {} : {SSL_CERT_FILE: base.certificates}),
       },
       user: `${NONROOT}:${NONROOT}`,
       workingDir: '/opt/thaw',
       labels: {
         'org.opencontainers.image.title': name,
+        ...(base.digest === null ? {} : {'org.opencontainers.image.base.digest': base.digest}),
         'thaw.function': name,
         'thaw.model': parts.serve.model,
       },
       epochSeconds,
     },
+    baseLayers: base.layers,
     layers: [
-      {role: 'base', entries: parts.base, compression: 6},
+      ...(base.entries.length === 0 ? [] : [{role: 'base', entries: base.entries, compression: 6} as const]),
       // The largest layer, and the same for every function: compressed once, then found in the cache.
       {role: 'runtime', entries: parts.runtime, compression: 9},
       {role: 'model', entries: parts.model, compression: parts.modelCompression},

@@ -2,7 +2,7 @@ import {readFile} from 'node:fs/promises';
 import type {Digest} from '../core/digest.ts';
 import type {Image, LayerRole} from '../core/image.ts';
 import type {PackagePin} from '../core/ports.ts';
-import type {BaseContents, SystemPackage} from './base-packages.ts';
+import type {BaseContents, SystemPackage} from './base/contents.ts';
 import type {BundledPackage} from './bundled-packages.ts';
 
 /** What is known of an image's contents. */
@@ -101,18 +101,29 @@ function baseComponents({base, image}: SbomInput): readonly Component[] {
       strangers.push(file);
       continue;
     }
-    const {name, version} = found;
     const purl = systemPurl(found, base.distribution, image.platform);
     const files = [...(packages.get(purl)?.components ?? []), file];
-    const known = {name, version, purl, components: files, ...inLayer('base')};
-    packages.set(purl, {type: 'library', 'bom-ref': purl, ...known});
+    packages.set(purl, {...packageComponent(found, purl), components: files});
+  }
+  for (const found of base.packages) {
+    const purl = systemPurl(found, base.distribution, image.platform);
+    if (!packages.has(purl)) packages.set(purl, packageComponent(found, purl));
   }
   return [...packages.values(), ...strangers];
 }
 
-function systemPurl({manager, name, version}: SystemPackage, distribution: string | null, platform: string) {
+function packageComponent({name, version}: SystemPackage, purl: string): Component {
+  return {type: 'library', 'bom-ref': purl, name, version, purl, ...inLayer('base')};
+}
+
+function systemPurl(
+  {manager, name, version, architecture}: SystemPackage,
+  distribution: string | null,
+  platform: string,
+): string {
   const [, arch = ''] = platform.split('/');
-  const named = manager === 'deb' ? arch : ({amd64: 'x86_64', arm64: 'aarch64'}[arch] ?? arch);
+  const own = manager === 'deb' ? arch : ({amd64: 'x86_64', arm64: 'aarch64'}[arch] ?? arch);
+  const named = architecture ?? own;
   const namespace = distribution === null ? '' : `${distribution}/`;
   return `pkg:${manager}/${namespace}${encodeURIComponent(name)}@${encodeURIComponent(version)}?arch=${named}`;
 }

@@ -8,7 +8,7 @@ import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {digestOf} from '../../src/core/digest.ts';
 import type {ImageOnDisk} from '../../src/core/ports.ts';
-import {inspectHostBase} from '../../src/image/base.ts';
+import {inspectHostBase} from '../../src/image/base/host.ts';
 import {buildImage, type BuildInput} from '../../src/image/build.ts';
 import {bundleHandler} from '../../src/image/handler.ts';
 import {unpackImage} from '../../src/image/unpack.ts';

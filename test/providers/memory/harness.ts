@@ -96,6 +96,7 @@ function image(content: string, dir: string): ImageOnDisk {
       schema: 'thaw.image/1',
       function: exampleSpec.name,
       platform: 'linux/amd64',
+      base: {kind: 'host', glibc: '2.36'},
       digest: digestOf(content),
       model: digestOf('model'),
       sources: [],

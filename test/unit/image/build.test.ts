@@ -2,6 +2,7 @@ import {mkdir, readdir, readFile, rm, utimes, writeFile} from 'node:fs/promises'
 import {join} from 'node:path';
 import {gunzipSync} from 'node:zlib';
 import {describe, expect, test} from 'vitest';
+import {digestOf} from '../../../src/core/digest.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import {blobPath} from '../../../src/image/blobs.ts';
 import {
@@ -23,7 +24,13 @@ const canBuild = process.platform === 'linux' && process.arch === 'x64';
 
 describe('planning an image', () => {
   const parts = async (handler: Uint8Array | null): Promise<ImageParts> => ({
-    base: [fileEntry('etc/ssl/certs/ca-certificates.crt', {bytes: Buffer.from('PEM')})],
+    base: {
+      layers: [],
+      entries: [fileEntry('etc/os-release', {bytes: Buffer.from('ID=debian')})],
+      env: {},
+      certificates: '/etc/ssl/certs/ca-certificates.crt',
+      digest: null,
+    },
     runtime: [],
     model: [],
     modelCompression: 1,
@@ -48,9 +55,39 @@ describe('planning an image', () => {
       ORT_DISABLE_TELEMETRY: '1',
       SSL_CERT_FILE: '/etc/ssl/certs/ca-certificates.crt',
     });
-    expect(planImage(what, {...(await parts(null)), base: []}).config.env).not.toHaveProperty(
-      'SSL_CERT_FILE',
-    );
+    const all = await parts(null);
+    const bare = planImage(what, {...all, base: {...all.base, certificates: null}});
+    expect(bare.config.env).not.toHaveProperty('SSL_CERT_FILE');
+  });
+
+  test('keeps what a pulled base declares under its own variables, and its layers under all others', async () => {
+    const all = await parts(null);
+    const layer = {
+      role: 'base',
+      mediaType: 'x',
+      digest: digestOf('l'),
+      bytes: 1,
+      diffId: digestOf('d'),
+    } as const;
+    const plan = planImage(what, {
+      ...all,
+      base: {
+        layers: [{...layer, unpackedBytes: 2}],
+        entries: [],
+        env: {PATH: '/usr/sbin', LANG: 'C.UTF-8', ORT_DISABLE_TELEMETRY: '0', SSL_CERT_FILE: '/gone'},
+        certificates: '/etc/pki/tls/certs/ca-bundle.crt',
+        digest: digestOf('base'),
+      },
+    });
+    expect(plan.config.env).toEqual({
+      PATH: '/opt/thaw/bin:/usr/sbin',
+      LANG: 'C.UTF-8',
+      ORT_DISABLE_TELEMETRY: '1',
+      SSL_CERT_FILE: '/etc/pki/tls/certs/ca-bundle.crt',
+    });
+    expect(plan.config.labels['org.opencontainers.image.base.digest']).toBe(digestOf('base'));
+    expect(plan.baseLayers.map(({digest}) => digest)).toEqual([digestOf('l')]);
+    expect(plan.layers.map(({role}) => role)).toEqual(['runtime', 'model', 'config']);
   });
 
   test('reads SOURCE_DATE_EPOCH, and takes nothing else for a time', () => {

@@ -5,7 +5,7 @@ import {afterAll} from 'vitest';
 import {digestOf} from '../../../src/core/digest.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {Image, Layer} from '../../../src/core/image.ts';
-import {inspectHostBase} from '../../../src/image/base.ts';
+import {inspectHostBase} from '../../../src/image/base/host.ts';
 import type {BuildInput} from '../../../src/image/build.ts';
 import {fileEntry} from '../../../src/image/entries.ts';
 import {buildLayer} from '../../../src/image/layer.ts';
@@ -74,6 +74,7 @@ export async function smallImage(
     schema: 'thaw.image/1',
     function: 'small',
     platform: 'linux/amd64',
+    base: {kind: 'host', glibc: '2.36'},
     digest: manifest.descriptor.digest,
     model: digestOf(model),
     sources: [{path: 'model.onnx', digest: digestOf(model)}],

@@ -17,6 +17,7 @@ const image: Image = {
   schema: 'thaw.image/1',
   function: 'credit-scoring',
   platform: 'linux/amd64',
+  base: {kind: 'host', glibc: '2.36'},
   digest: digestOf('manifest'),
   model: digestOf('model'),
   sources: [],

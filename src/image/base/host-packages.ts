@@ -1,36 +1,13 @@
 import {execFile} from 'node:child_process';
 import {readFile, realpath} from 'node:fs/promises';
 import {promisify} from 'node:util';
-import type {Digest} from '../core/digest.ts';
-import type {HostBase} from './base.ts';
-import {inspectBlob} from './blobs.ts';
-
-/** A library of the base, and the package of the system that it came with. */
-export interface BaseLibrary {
-  /** The name that programs ask for: `libc.so.6`. */
-  readonly soname: string;
-  readonly digest: Digest;
-  /** Null where no package manager knows the file. */
-  readonly package: SystemPackage | null;
-}
-
-/** A package of the system, as its package manager names it. */
-export interface SystemPackage {
-  readonly manager: 'deb' | 'rpm';
-  readonly name: string;
-  readonly version: string;
-}
-
-/** What the base's files are, for the bill of materials. */
-export interface BaseContents {
-  readonly glibc: string;
-  /** `ID` of os-release: `debian`; null where there is none. */
-  readonly distribution: string | null;
-  readonly libraries: readonly BaseLibrary[];
-}
+import {inspectBlob} from '../blobs.ts';
+import {parseDistribution} from './abi.ts';
+import type {BaseContents, BaseLibrary, SystemPackage} from './contents.ts';
+import type {HostBase} from './host.ts';
 
 /** Asks this machine's package manager which packages the base's files are from, and in which versions. */
-export async function inspectBaseContents(base: HostBase): Promise<BaseContents> {
+export async function inspectHostContents(base: HostBase): Promise<BaseContents> {
   const libraries = Object.entries(base.libraries).sort(([a], [b]) => (a < b ? -1 : 1));
   const files = libraries.map(([, file]) => file);
   const [fromDpkg, fromRpm] = await Promise.all([askDpkg(files), askRpm(files)]);
@@ -44,12 +21,8 @@ export async function inspectBaseContents(base: HostBase): Promise<BaseContents>
     glibc: base.glibc,
     distribution: parseDistribution(osRelease),
     libraries: await Promise.all(found),
+    packages: [],
   };
-}
-
-/** Reads `ID` of an os-release file. */
-export function parseDistribution(osRelease: string): string | null {
-  return /^ID=["']?([a-z0-9._-]+)["']?$/m.exec(osRelease)?.[1] ?? null;
 }
 
 type Packages = ReadonlyMap<string, SystemPackage>;

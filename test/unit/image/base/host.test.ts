@@ -1,12 +1,7 @@
 import {describe, expect, test} from 'vitest';
-import {
-  inspectHostBase,
-  isGlibcEnough,
-  parseGlibcVersion,
-  parseLdconfig,
-  planBase,
-} from '../../../src/image/base.ts';
-import {failureOf} from './fixture.ts';
+import {isGlibcEnough, parseGlibcVersion} from '../../../../src/image/base/abi.ts';
+import {inspectHostBase, parseLdconfig, planBase} from '../../../../src/image/base/host.ts';
+import {failureOf} from '../fixture.ts';
 
 const LDCONFIG = `423 libs found in cache \`/etc/ld.so.cache'
 	libc.so.6 (libc6) => /lib32/libc.so.6
@@ -47,6 +42,7 @@ describe('the base from the host’s files', () => {
 
   test('puts every library where the loader looks, beside libc', () => {
     const entries = planBase({
+      kind: 'host',
       platform: 'linux/amd64',
       glibc: '2.36',
       loader: '/lib64/ld-linux-x86-64.so.2',
@@ -79,6 +75,6 @@ describe('the base from the host’s files', () => {
     const other = process.arch === 'arm64' ? 'linux/amd64' : 'linux/arm64';
     const error = await failureOf(inspectHostBase(other));
     expect(error).toMatchObject({code: 'PLATFORM_UNSUPPORTED', facts: {platform: other, host: here}});
-    expect(error.message).toContain('a base from a registry is not available yet');
+    expect(error.message).toContain(`this machine is ${here}`);
   });
 });

@@ -2,58 +2,32 @@ import {execFile} from 'node:child_process';
 import {readdir, readFile, realpath} from 'node:fs/promises';
 import {join, posix} from 'node:path';
 import {promisify} from 'node:util';
-import {ThawError} from '../core/errors.ts';
-import type {Platform} from '../core/image.ts';
-import {directoryEntry, fileEntry, type Entry} from './entries.ts';
+import {ThawError} from '../../core/errors.ts';
+import type {Platform} from '../../core/image.ts';
+import {directoryEntry, fileEntry, type Entry} from '../entries.ts';
+import {
+  ABI,
+  CERTIFICATE_BUNDLES,
+  GLIBC_MIN_VERSION,
+  isGlibcEnough,
+  libraryDirs,
+  LINKED_LIBRARIES,
+  NONROOT,
+  parseGlibcVersion,
+} from './abi.ts';
 
-/** The user that images run as. */
-export const NONROOT = 65_532;
-
-/** Where the certificates lie in the base. */
+/** Where the certificates lie in a base that is made of the host's files. */
 export const CERTIFICATES = 'etc/ssl/certs/ca-certificates.crt';
 
-/** The oldest glibc that Node and ONNX Runtime can run on. */
-const GLIBC_MIN = [2, 28] as const;
-
-/** How each platform's loader is called by every program (its path is part of the ABI) and by `ldconfig -p`. */
-const ABI = {
-  'linux/amd64': {
-    arch: 'x64',
-    tag: 'x86-64',
-    multiarch: 'x86_64-linux-gnu',
-    loader: '/lib64/ld-linux-x86-64.so.2',
-  },
-  'linux/arm64': {
-    arch: 'arm64',
-    tag: 'AArch64',
-    multiarch: 'aarch64-linux-gnu',
-    loader: '/lib/ld-linux-aarch64.so.1',
-  },
-} as const satisfies Record<Platform, {arch: string; tag: string; multiarch: string; loader: string}>;
-
-/** What Node and ONNX Runtime link against, and what the resolver opens by name. */
-const LIBRARIES = [
-  'libc.so.6',
-  'libm.so.6',
-  'libpthread.so.0',
-  'libdl.so.2',
-  'librt.so.1',
-  'libresolv.so.2',
-  'libstdc++.so.6',
-  'libgcc_s.so.1',
-] as const;
+/** The linked ones, and what the resolver opens by name. */
+const LIBRARIES = [...LINKED_LIBRARIES, 'libresolv.so.2'] as const;
 
 /** Part of libc itself in newer versions of glibc. */
 const LIBRARIES_IF_PRESENT = ['libnss_dns.so.2', 'libnss_files.so.2'] as const;
 
-const CERTIFICATE_BUNDLES = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/ca-bundle.pem',
-];
-
 /** The files of this machine that a base layer is made of. */
 export interface HostBase {
+  readonly kind: 'host';
   readonly platform: Platform;
   readonly glibc: string;
   readonly loader: string;
@@ -67,20 +41,23 @@ export interface HostBase {
  * Finds on this machine what an image of a platform needs under it.
  *
  * @throws ThawError PLATFORM_UNSUPPORTED if this machine is not of that platform, has no glibc, or one that is too
- * old: bases from a registry are not available yet
+ * old
  */
 export async function inspectHostBase(platform: Platform): Promise<HostBase> {
   const abi = ABI[platform];
   const host = `${process.platform}/${process.arch}`;
   if (process.platform !== 'linux' || process.arch !== abi.arch) {
-    throw unsupported(platform, `it is made from this machine's own files, and this machine is ${host}`);
+    throw unsupported(
+      platform,
+      `it would be made from this machine's own files, and this machine is ${host}`,
+    );
   }
   const known = await readLibraryPaths(platform);
   const libc = known.get('libc.so.6');
   const glibc = libc === undefined ? null : parseGlibcVersion(await readFile(libc));
   if (libc === undefined || glibc === null) throw unsupported(platform, 'this machine has no glibc');
   if (!isGlibcEnough(glibc)) {
-    throw unsupported(platform, `it needs glibc ${GLIBC_MIN.join('.')}, and this machine has ${glibc}`);
+    throw unsupported(platform, `it needs glibc ${GLIBC_MIN_VERSION}, and this machine has ${glibc}`);
   }
 
   const missing = LIBRARIES.filter((soname) => !known.has(soname));
@@ -90,6 +67,7 @@ export async function inspectHostBase(platform: Platform): Promise<HostBase> {
     return file === undefined ? [] : [[soname, file] as const];
   });
   return {
+    kind: 'host',
     platform,
     glibc,
     loader: abi.loader,
@@ -141,16 +119,8 @@ async function readLibraryPaths(platform: Platform): Promise<ReadonlyMap<string,
 }
 
 async function findLibraries(platform: Platform): Promise<ReadonlyMap<string, string>> {
-  const {multiarch} = ABI[platform];
   const known = new Map<string, string>();
-  for (const folder of [
-    `/lib/${multiarch}`,
-    `/usr/lib/${multiarch}`,
-    '/lib64',
-    '/usr/lib64',
-    '/lib',
-    '/usr/lib',
-  ]) {
+  for (const folder of libraryDirs(platform)) {
     for (const name of await readdir(folder).catch(() => [])) {
       if (name.includes('.so') && !known.has(name)) known.set(name, join(folder, name));
     }
@@ -170,18 +140,6 @@ export function parseLdconfig(text: string, platform: Platform): ReadonlyMap<str
   return known;
 }
 
-/** Finds the version that glibc's own `libc.so.6` carries; null if the file is something else. */
-export function parseGlibcVersion(libc: Uint8Array): string | null {
-  const text = Buffer.from(libc.buffer, libc.byteOffset, libc.byteLength).toString('latin1');
-  return /GNU C Library [^\n]*version (\d+\.\d+)/.exec(text)?.[1] ?? null;
-}
-
-/** Whether a version of glibc is new enough for Node and ONNX Runtime. */
-export function isGlibcEnough(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major > GLIBC_MIN[0] || (major === GLIBC_MIN[0] && minor >= GLIBC_MIN[1]);
-}
-
 async function firstFile(candidates: readonly string[]): Promise<string | null> {
   for (const file of candidates) {
     const real = await realpath(file).catch(() => null);
@@ -193,7 +151,7 @@ async function firstFile(candidates: readonly string[]): Promise<string | null> 
 function unsupported(platform: Platform, why: string): ThawError {
   return new ThawError(
     'PLATFORM_UNSUPPORTED',
-    `no base for an image of ${platform}: ${why}, and a base from a registry is not available yet`,
-    {platform, host: `${process.platform}/${process.arch}`, why},
+    `no base for an image of ${platform} can be made here: ${why}`,
+    {platform, host: `${process.platform}/${process.arch}`, why, wanted: 'base'},
   );
 }
