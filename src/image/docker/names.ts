@@ -1,5 +1,3 @@
-import type {Digest} from '../../core/digest.ts';
-
 /** How many digits of a digest a tag has: as many as engines print. */
 const SHORT_DIGITS = 12;
 
@@ -11,8 +9,8 @@ export interface ImageNames {
   readonly pinned: string;
 }
 
-/** Names an image after its function and a digest of it. */
-export function imageNames(functionName: string, digest: Digest): ImageNames {
+/** Names an image after its function and a digest (`sha256:…`) of it. */
+export function imageNames(functionName: string, digest: string): ImageNames {
   const short = digest.slice('sha256:'.length).slice(0, SHORT_DIGITS);
   return {latest: `${functionName}:latest`, pinned: `${functionName}:${short}`};
 }
