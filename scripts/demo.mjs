@@ -9,10 +9,12 @@ const bin = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'run.js')
 const folder = mkdtempSync(join(tmpdir(), 'thaw-demo-'));
 const project = join(folder, 'credit-scoring');
 const started = Date.now();
+/** The base is made here, so that the demo needs no registry. */
+const env = {...process.env, THAW_BASE: process.env.THAW_BASE ?? 'host'};
 
 function thaw(cwd, ...args) {
   console.log(`\n$ thaw ${args.join(' ')}`);
-  const {status, signal} = spawnSync(process.execPath, [bin, ...args], {cwd, stdio: 'inherit'});
+  const {status, signal} = spawnSync(process.execPath, [bin, ...args], {cwd, stdio: 'inherit', env});
   if (status !== 0) throw new Error(`thaw ${args[0]} ended with ${signal ?? `exit code ${status}`}`);
 }
 

@@ -7,7 +7,7 @@ import {createHttp} from '../net/http.ts';
 import {createFetchPackage} from '../net/npm-package.ts';
 import {hostOnnxRuntime} from '../onnxruntime/index.ts';
 import {newFingerprintKey} from './apply-plan.ts';
-import {claimWhenFetching} from './cache/claim.ts';
+import {claimWhenFetching, createClaim, type ClaimCache} from './cache/claim.ts';
 
 /** Where thaw is installed and where it keeps its things, as oclif knows it. */
 export interface Installation {
@@ -27,6 +27,8 @@ export const stateDirOf = ({dataDir}: Pick<Installation, 'dataDir'>): string =>
 /** Everything a command hands to the modules it calls. */
 export interface Workshop {
   readonly installation: Installation;
+  /** Before anything of the cache is used that no fetched package has claimed it for. */
+  readonly claimCache: ClaimCache;
   readonly fetchPackage: FetchPackage;
   readonly ports: Ports;
   hostOnnxRuntime(progress: ProgressFn): Promise<HostOnnxRuntime>;
@@ -36,7 +38,8 @@ export interface Workshop {
 /** Puts the modules together: the one place where siblings meet. */
 export function openWorkshop(installation: Installation, signal: AbortSignal): Workshop {
   const {cacheDir} = installation;
-  const fetchPackage = claimWhenFetching(createFetchPackage({cacheDir}), cacheDir);
+  const claimCache = createClaim(cacheDir);
+  const fetchPackage = claimWhenFetching(createFetchPackage({cacheDir}), claimCache);
   const ports: Ports = {
     clock: systemClock,
     http: createHttp(),
@@ -50,6 +53,7 @@ export function openWorkshop(installation: Installation, signal: AbortSignal): W
   };
   return {
     installation,
+    claimCache,
     fetchPackage,
     ports,
     hostOnnxRuntime: (progress) => ports.hostOnnxRuntime(progress, signal),

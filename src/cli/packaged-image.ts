@@ -7,20 +7,20 @@ import type {ImageOnDisk} from '../core/ports.ts';
 import {readImage} from '../image/layout.ts';
 import {thawDir, type Project} from './project.ts';
 
-/** The only platform that this version builds images for. */
-export const PLATFORM = 'linux/amd64';
-
 /** Where a project's image lies. */
 export const imageDir = (config: Config): string => join(thawDir(config), 'image');
 
 /** Where the list of what is in it lies. */
 export const sbomFile = (config: Config): string => join(thawDir(config), 'sbom.json');
 
-/** The digest of every setting that shapes an image; the files that go into it are recorded beside it. */
-export function imageRecipe({name, model, handler, dir}: Config, thawVersion: string): Digest {
+/**
+ * The digest of every setting that shapes an image, as thaw.yaml has them: what flags said once for one image does not
+ * make it stale. The files that go into it are recorded beside it.
+ */
+export function imageRecipe({name, model, handler, image, dir}: Config, thawVersion: string): Digest {
   const {quantize, accept, objective} = model;
   const files = [model.path, model.calibration, handler].map((file) => file && projectPath(dir, file));
-  return digestOfJson({thawVersion, platform: PLATFORM, name, quantize, accept, objective, files});
+  return digestOfJson({thawVersion, image, name, quantize, accept, objective, files});
 }
 
 /** A file's path as it is recorded: relative to the project, with forward slashes. */
@@ -41,7 +41,7 @@ export async function readPackagedImage({config}: Project, thawVersion: string):
     if ((await digestOfFile(resolve(config.dir, path))) !== digest) changed.push(path);
   }
   if (image.recipe !== imageRecipe(config, thawVersion))
-    changed.push('the settings of name, model or handler');
+    changed.push('the settings of name, model, handler or image');
   if (changed.length === 0) return packaged;
   const what = changed.join(', ');
   throw new ThawError('IMAGE_STALE', `${what} changed after the image was built`, {changed});

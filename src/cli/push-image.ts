@@ -1,4 +1,5 @@
 import {homedir} from 'node:os';
+import type {BaseOrigin} from '../core/image.ts';
 import type {ImageOnDisk} from '../core/ports.ts';
 import {formatBytes} from '../core/units.ts';
 import {readCredentials, type Credentials} from '../image/registry/credentials.ts';
@@ -25,6 +26,13 @@ export async function readPushTarget(text: string, signal: AbortSignal): Promise
   return {reference, credentials: await readCredentials(reference, sources, signal)};
 }
 
+/** The repository of the base, if it lies in the registry that is pushed to: its layers can be taken from there. */
+export function neighbourOf(base: BaseOrigin, target: Reference): string | null {
+  if (base.kind === 'host') return null;
+  const {registry, repository} = parseReference(base.reference);
+  return registry === target.registry && repository !== target.repository ? repository : null;
+}
+
 /** Pushes an image while a person looks on. */
 export async function pushPackaged(
   {image, layoutDir}: ImageOnDisk,
@@ -39,6 +47,7 @@ export async function pushPackaged(
         ...target,
         layoutDir,
         digest: image.digest,
+        mountFrom: neighbourOf(image.base, target.reference),
         clock: workshop.ports.clock,
         progress: task.bytes,
         signal,

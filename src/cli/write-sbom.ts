@@ -1,8 +1,7 @@
 import type {Config} from '../config/config.ts';
 import {writeWhole} from '../core/disk.ts';
 import type {Image} from '../core/image.ts';
-import {inspectBaseContents} from '../image/base/base.ts';
-import type {HostBase} from '../image/base/host.ts';
+import {inspectBaseContents, type Base} from '../image/base/base.ts';
 import {inspectBlob} from '../image/blobs.ts';
 import {inspectBundledPackages} from '../image/bundled-packages.ts';
 import type {HandlerBundle} from '../image/handler.ts';
@@ -16,7 +15,7 @@ import {sbomFile} from './packaged-image.ts';
 export interface BuiltFrom {
   readonly image: Image;
   readonly thawVersion: string;
-  readonly base: HostBase;
+  readonly base: Base;
   readonly model: readonly ModelFile[];
   readonly handler: HandlerBundle | null;
 }

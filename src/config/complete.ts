@@ -33,6 +33,7 @@ export function completeConfig(
       accept: {...ACCEPT, ...definedOnly(written.model.accept)},
       objective: written.model.objective,
     },
+    image: written.image,
     handler: written.handler === undefined ? null : resolve(dir, written.handler),
     default: written.default ?? names[0] ?? fallbackProvider,
     providers: (names.length > 0 ? names : [fallbackProvider]).map((name) => ({

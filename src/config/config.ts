@@ -1,4 +1,5 @@
 import type {Trigger, Warmth} from '../core/function.ts';
+import type {Platform} from '../core/image.ts';
 import type {Json} from '../core/json.ts';
 import type {Accept, Objective} from '../core/model.ts';
 
@@ -35,6 +36,11 @@ export interface Config {
     readonly calibration: string | null;
     readonly accept: Accept;
     readonly objective: Objective;
+  };
+  readonly image: {
+    /** `auto`, `host` or a reference. */
+    readonly base: string;
+    readonly platform: Platform;
   };
   readonly handler: string | null;
   /** The provider that a command means when none is named. */

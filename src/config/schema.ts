@@ -127,6 +127,20 @@ export const configSchema = z.strictObject({
       .default({}),
     objective: z.enum(['balanced', 'cold', 'warm', 'size']).default('balanced'),
   }),
+  image: z
+    .strictObject({
+      base: z
+        .string()
+        .min(1)
+        .default('auto')
+        .meta({description: 'What the image stands on: auto, host, or an image in a registry.'}),
+      platform: z
+        .enum(['linux/amd64', 'linux/arm64'])
+        .default('linux/amd64')
+        .meta({description: 'The operating system and processor that the image is for.'}),
+    })
+    .prefault({})
+    .meta({description: 'What the image is made for, and from.'}),
   handler: z
     .string()
     .min(1)

@@ -61,6 +61,8 @@ async function runThaw(args: readonly string[], {home, cwd}: Stage): Promise<str
         NO_COLOR: '1',
         THAW_STATE_DIR: join(home, 'state'),
         THAW_CACHE_DIR: cacheDir(),
+        // No registry is asked, whatever the network.
+        THAW_BASE: 'host',
       },
     });
     await once(child, 'close');

@@ -13,7 +13,12 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 /** The package as users get it: packed, and installed into a folder that knows nothing of this repository. */
 let dir: string;
 const thaw = async (...args: string[]): Promise<string> => {
-  const env = {...process.env, THAW_STATE_DIR: join(dir, 'state'), THAW_CACHE_DIR: cacheDir()};
+  const env = {
+    ...process.env,
+    THAW_STATE_DIR: join(dir, 'state'),
+    THAW_CACHE_DIR: cacheDir(),
+    THAW_BASE: 'host',
+  };
   const bin = join(dir, 'node_modules', 'thaw', 'bin', 'run.js');
   return (await run(process.execPath, [bin, ...args], {cwd: join(dir, 'work'), env})).stdout;
 };

@@ -49,7 +49,7 @@ export async function openBench(): Promise<Bench> {
   const start: Bench['start'] = (args, {cwd = '.', env = {}, input} = {}) => {
     const child = spawn(process.execPath, [BIN, ...args], {
       cwd: join(dir, cwd),
-      env: {...inherited(), THAW_STATE_DIR: stateDir, THAW_CACHE_DIR: cacheDir(), ...env},
+      env: {...inherited(), THAW_STATE_DIR: stateDir, THAW_CACHE_DIR: cacheDir(), THAW_BASE: 'host', ...env},
       stdio: 'pipe',
     });
     const stdout: Buffer[] = [];

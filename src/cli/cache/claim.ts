@@ -18,11 +18,19 @@ const FOREIGN_MAX_MS = 24 * 60 * 60 * 1000;
 
 const claimsDirOf = (cacheDir: string): string => join(cacheDir, 'in-use');
 
-/** Makes a fetcher that claims the cache for this process with its first package, until the process ends. */
-export function claimWhenFetching(fetchPackage: FetchPackage, cacheDir: string): FetchPackage {
+/** Claims the cache for this process, until it ends; once, however often it is called. */
+export type ClaimCache = () => Promise<void>;
+
+/** Makes what claims a cache. */
+export function createClaim(cacheDir: string): ClaimCache {
   let claimed: Promise<void> | null = null;
+  return () => (claimed ??= claimCache(cacheDir));
+}
+
+/** Makes a fetcher that claims the cache with its first package. */
+export function claimWhenFetching(fetchPackage: FetchPackage, claim: ClaimCache): FetchPackage {
   return async (...request) => {
-    await (claimed ??= claimCache(cacheDir));
+    await claim();
     return fetchPackage(...request);
   };
 }

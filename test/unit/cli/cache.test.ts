@@ -5,7 +5,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {pruneCache, showCache} from '../../../src/cli/cache/cache.ts';
-import {claimWhenFetching, readClaims} from '../../../src/cli/cache/claim.ts';
+import {claimWhenFetching, createClaim, readClaims} from '../../../src/cli/cache/claim.ts';
 import {formatAge} from '../../../src/cli/cache/render.ts';
 import {Terminal} from '../../../src/cli/terminal.ts';
 import {ThawError} from '../../../src/core/errors.ts';
@@ -158,7 +158,7 @@ describe('thaw cache', () => {
 });
 
 test('a process claims the cache with its first package', async () => {
-  const fetchPackage = claimWhenFetching(() => Promise.resolve('folder'), cacheDir());
+  const fetchPackage = claimWhenFetching(() => Promise.resolve('folder'), createClaim(cacheDir()));
   expect(await readClaims(cacheDir(), Date.now())).toEqual([]);
   const pin = {name: 'a', version: '1.0.0', integrity: 'sha512-'};
   expect(await fetchPackage(pin, [], () => undefined, signal)).toBe('folder');
