@@ -102,6 +102,19 @@ function* scopesWithin(model: ModelProto, graph: GraphProto, outer?: GraphIndex)
   }
 }
 
+/** The operators that read each value, in some nodes and in the graphs inside them. */
+export function usersIn(nodes: readonly NodeProto[]): ReadonlyMap<string, readonly string[]> {
+  const users = new Map<string, string[]>();
+  for (const node of nodesWithin(nodes)) {
+    for (const name of node.input) {
+      const known = users.get(name);
+      if (known) known.push(operatorOf(node));
+      else users.set(name, [operatorOf(node)]);
+    }
+  }
+  return users;
+}
+
 /** The graph, and those inside it, with other nodes in the place of some. */
 export function replaceNodes(
   graph: GraphProto,

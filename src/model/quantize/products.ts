@@ -98,6 +98,34 @@ function biasOf({node, weight, transposed, addend}: Product, index: GraphIndex):
 }
 
 /**
+ * What comes in the place of a product, and of an Add behind it where that is taken in.
+ *
+ * @param make the operator of ONNX Runtime's own that multiplies, given the vector that it shall add
+ */
+export function replaceProduct(
+  product: Product,
+  index: GraphIndex,
+  uniqueName: (wish: string) => string,
+  make: (bias: string | null) => Pick<NodeProto, 'op_type' | 'input' | 'attribute'>,
+): ReadonlyMap<NodeProto, readonly NodeProto[]> {
+  const {node} = product;
+  const {vector, value, add} = biasOf(product, index);
+  const output = (add ?? node).output[0] ?? '';
+  const sum = value === null ? output : uniqueName(`${output}_product`);
+  const multiplying: NodeProto = {...node, ...make(vector), domain: MICROSOFT, output: [sum]};
+  if (add) {
+    // In the Add's place, not the product's: the bias may be made between the two.
+    return new Map([
+      [node, []],
+      [add, [multiplying]],
+    ]);
+  }
+  const adding: NodeProto[] =
+    value === null ? [] : [{op_type: 'Add', input: [sum, value], output: [output], attribute: []}];
+  return new Map([[node, [multiplying, ...adding]]]);
+}
+
+/**
  * A matrix product that becomes one `com.microsoft.DynamicQuantizeMatMul`, which takes in a constant bias that is
  * added next.
  */
@@ -108,32 +136,17 @@ export function quantizableProduct(node: NodeProto, index: GraphIndex): Quantiza
   const rewrite = (weights: ByteWeights): ReadonlyMap<NodeProto, readonly NodeProto[]> | null => {
     const matrix = weights.perColumn(weightName, weight, transposed);
     if (matrix === null) return null;
-    const {vector, value, add} = biasOf(product, index);
-    const output = (add ?? node).output[0] ?? '';
-    const sum = value === null ? output : weights.uniqueName(`${output}_product`);
-    const fused: NodeProto = {
-      ...node,
+    return replaceProduct(product, index, weights.uniqueName, (bias) => ({
       op_type: 'DynamicQuantizeMatMul',
-      domain: MICROSOFT,
       input: [
         node.input[0] ?? '',
         matrix.values,
         matrix.scales,
         matrix.zeroPoints,
-        ...(vector === null ? [] : [vector]),
+        ...(bias === null ? [] : [bias]),
       ],
-      output: [sum],
       attribute: [],
-    };
-    const adding: NodeProto[] =
-      value === null ? [] : [{op_type: 'Add', input: [sum, value], output: [output], attribute: []}];
-    // In the Add's place, not the product's: the bias may be made between the two.
-    return add
-      ? new Map([
-          [node, []],
-          [add, [fused]],
-        ])
-      : new Map([[node, [fused, ...adding]]]);
+    }));
   };
   return {obstacle, rewrite};
 }

@@ -9,8 +9,8 @@ import {whyQuantizedAlready} from './quantized.ts';
 
 /** A mode that puts other nodes in the place of some, with weights of their own. */
 export interface NodeRules {
-  /** See `quantizePerColumn`. */
-  readonly levels: number;
+  /** Of weights that are quantized per column, see `quantizePerColumn`: 127 if not given. */
+  readonly levels?: number;
   /** What, if anything, can become of a node. */
   readonly quantizableAt: (node: NodeProto, index: GraphIndex) => Quantizable | null;
   /** Why there is nothing to do in a model that has no node of the kind. */
@@ -24,7 +24,7 @@ export interface NodeRules {
  */
 export function rewriteNodes(
   {model, readExternal, keepFloat}: QuantizeInput,
-  {levels, quantizableAt, nothing}: NodeRules,
+  {levels = 127, quantizableAt, nothing}: NodeRules,
 ): QuantizeResult {
   const {graph} = model;
   if (!graph) return {failure: 'it has no graph'};

@@ -1,0 +1,194 @@
+import {DATA_TYPE, operatorOf} from '../onnx.ts';
+import type {AttributeProto, NodeProto, TensorProto} from '../onnx.ts';
+import {elementCount, tensorValues} from '../tensor.ts';
+import type {ReadExternal} from '../tensor.ts';
+import {MICROSOFT} from './assemble.ts';
+import {BLOCK_SIZE, quantizeBlocks} from './block-matrix.ts';
+import type {ByteWeights, Quantizable} from './byte-weights.ts';
+import {attributeOf, usersIn} from './graph.ts';
+import type {GraphIndex} from './graph.ts';
+import {transpose} from './matrix.ts';
+import type {QuantizeInput, QuantizeResult} from './mode.ts';
+import {productAt, replaceProduct, WEIGHT_ELEMENTS_MIN} from './products.ts';
+import {rewriteNodes} from './rewrite.ts';
+
+/**
+ * Keeps the weights of matrix products and embeddings as bytes, in blocks of 32 with a scale for each. See
+ * `quantizeInt4`.
+ *
+ * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
+ */
+export function quantizeInt8Blocks(input: QuantizeInput): QuantizeResult {
+  return quantizeInBlocks(input, 8);
+}
+
+/**
+ * Keeps the weights of matrix products and embeddings in 4 bits each, in blocks of 32 with a scale for each. MatMul
+ * and Gemm become `com.microsoft.MatMulNBits`, a look-up of rows becomes `com.microsoft.GatherBlockQuantized`, also
+ * inside the branches and bodies of If, Loop and Scan. Sums have 32 bits: no CPU saturates.
+ *
+ * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
+ */
+export function quantizeInt4(input: QuantizeInput): QuantizeResult {
+  return quantizeInBlocks(input, 4);
+}
+
+type Bits = 4 | 8;
+
+function quantizeInBlocks(input: QuantizeInput, bits: Bits): QuantizeResult {
+  const {model, readExternal} = input;
+  const users = usersIn(model.graph?.node ?? []);
+  const result = rewriteNodes(input, {
+    quantizableAt: (node, index) =>
+      productInBlocks(node, index, readExternal, bits) ??
+      embeddingInBlocks(node, index, readExternal, bits, users),
+    nothing: 'it multiplies by no constant matrix, and has no embeddings',
+  });
+  return result.failure === null ? {...result, session: SESSION} : result;
+}
+
+/** Without the arrangement of weights at load a product of blocks takes many times as long. */
+const SESSION = {extra: {session: {disable_prepacking: '0'}}};
+
+/** Sums of products of bytes: the fastest that MatMulNBits has, with no loss beside that of the weights. */
+const ACCURACY_LEVEL = 4;
+
+function productInBlocks(
+  node: NodeProto,
+  index: GraphIndex,
+  readExternal: ReadExternal,
+  bits: Bits,
+): Quantizable | null {
+  const product = productAt(node, index);
+  if (!product) return null;
+  const {weightName, weight, transposed} = product;
+  const [rows = 0, columns = 0] = transposed ? weight.dims.map(Number).toReversed() : weight.dims.map(Number);
+  const rewrite = (weights: ByteWeights): ReadonlyMap<NodeProto, readonly NodeProto[]> | null => {
+    const parts = weights.once(weightName, weight, transposed ? 'columns' : 'rows', () => {
+      const stored = tensorValues(weight, readExternal).data as Float32Array;
+      const blocks = Math.ceil(rows / BLOCK_SIZE);
+      const turned = transposed ? stored : transpose(stored, rows, columns);
+      const matrix = quantizeBlocks(turned, columns, rows, bits);
+      if (matrix === null) return null;
+      const base = transposed ? `${weightName}_transposed` : weightName;
+      return [
+        weights.add(`${base}_int${bits}`, [columns, blocks, (BLOCK_SIZE * bits) / 8], matrix.values),
+        weights.add(`${base}_scale`, [columns * blocks], matrix.scales),
+        weights.add(`${base}_zero_point`, [matrix.zeroPoints.length], matrix.zeroPoints),
+      ];
+    });
+    if (parts === null) return null;
+    return replaceProduct(product, index, weights.uniqueName, (bias) => ({
+      op_type: 'MatMulNBits',
+      // Between the weight's parts and the bias: the indices of groups, which these blocks do not have.
+      input: [node.input[0] ?? '', ...parts, ...(bias === null ? [] : ['', bias])],
+      attribute: [
+        integer('K', rows),
+        integer('N', columns),
+        integer('accuracy_level', ACCURACY_LEVEL),
+        integer('bits', bits),
+        integer('block_size', BLOCK_SIZE),
+      ],
+    }));
+  };
+  return {obstacle: product.obstacle ?? whyNotInBlocks(rows), rewrite};
+}
+
+function whyNotInBlocks(length: number): string | null {
+  return length < BLOCK_SIZE ? `${length} weights in a row are less than a block` : null;
+}
+
+/** What can use a table in blocks, so that no copy of it in floats has to stay. */
+const TABLE_USERS = new Set(['Gather', 'MatMul', 'Gemm']);
+
+function embeddingInBlocks(
+  node: NodeProto,
+  {constants}: GraphIndex,
+  readExternal: ReadExternal,
+  bits: Bits,
+  users: ReadonlyMap<string, readonly string[]>,
+): Quantizable | null {
+  const [tableName = '', indices = ''] = node.input;
+  const table = constants.get(tableName);
+  if (operatorOf(node) !== 'Gather' || !table || !isLarge(table) || constants.has(indices)) return null;
+  const [count = 0, width = 0] = table.dims.map(Number);
+  const rewrite = (weights: ByteWeights): ReadonlyMap<NodeProto, readonly NodeProto[]> | null => {
+    const parts = weights.once(tableName, table, 'table', () => {
+      const stored = tensorValues(table, readExternal).data as Float32Array;
+      const matrix = quantizeBlocks(stored, count, width, bits);
+      if (matrix === null) return null;
+      const rowBytes = (width * bits) / 8;
+      const blocks = Math.ceil(width / BLOCK_SIZE);
+      return [
+        weights.add(
+          `${tableName}_rows_int${bits}`,
+          [count, rowBytes],
+          cutRows(matrix.values, count, rowBytes),
+        ),
+        weights.add(`${tableName}_rows_scale`, [count, blocks], matrix.scales),
+        weights.add(
+          `${tableName}_rows_zero_point`,
+          [count, matrix.zeroPoints.length / count],
+          matrix.zeroPoints,
+        ),
+      ];
+    });
+    if (parts === null) return null;
+    const [values = '', ...rest] = parts;
+    const lookingUp: NodeProto = {
+      ...node,
+      op_type: 'GatherBlockQuantized',
+      domain: MICROSOFT,
+      input: [values, indices, ...rest],
+      attribute: [
+        integer('bits', bits),
+        integer('block_size', BLOCK_SIZE),
+        integer('gather_axis', 0),
+        integer('quantize_axis', 1),
+      ],
+    };
+    return new Map([[node, [lookingUp]]]);
+  };
+  const other = users.get(tableName)?.find((operator) => !TABLE_USERS.has(operator));
+  return {obstacle: embeddingObstacle(node, table, bits, other), rewrite};
+}
+
+const isLarge = ({data_type: type, dims}: TensorProto): boolean =>
+  type === DATA_TYPE.FLOAT && elementCount(dims.map(Number)) >= WEIGHT_ELEMENTS_MIN;
+
+function embeddingObstacle(
+  node: NodeProto,
+  table: TensorProto,
+  bits: Bits,
+  otherUser: string | undefined,
+): string | null {
+  if (table.dims.length !== 2) return `its table has ${table.dims.length} dimensions`;
+  if (Number(attributeOf(node, 'axis')?.i ?? 0) !== 0) return 'it does not look up rows';
+  if (otherUser !== undefined) return `${otherUser} needs its table in floats`;
+  const width = Number(table.dims[1]);
+  if ((width * bits) % 8 !== 0) return `its rows of ${width} weights do not end with a byte`;
+  return whyNotInBlocks(width);
+}
+
+/** Rows without what their last blocks are filled up with. */
+function cutRows(values: Uint8Array, count: number, rowBytes: number): Uint8Array {
+  const filledBytes = values.length / count;
+  if (filledBytes === rowBytes) return values;
+  const cut = new Uint8Array(count * rowBytes);
+  for (let row = 0; row < count; row++) {
+    const start = row * filledBytes;
+    cut.set(values.subarray(start, start + rowBytes), row * rowBytes);
+  }
+  return cut;
+}
+
+const integer = (name: string, i: number): AttributeProto => ({
+  name,
+  i,
+  type: 2,
+  floats: [],
+  ints: [],
+  strings: [],
+  tensors: [],
+  graphs: [],
+});
