@@ -2,9 +2,8 @@ import {readFile} from 'node:fs/promises';
 import {dirname, relative, resolve} from 'node:path';
 import type {Config} from '../config/config.ts';
 import {digestOf} from '../core/digest.ts';
-import type {Image} from '../core/image.ts';
+import type {Image, Platform} from '../core/image.ts';
 import type {Verdict} from '../core/model.ts';
-import {inspectHostBase} from '../image/base/host.ts';
 import {buildImage, parseSourceDateEpoch, type BuildStage} from '../image/build.ts';
 import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
 import type {Pushed} from '../image/registry/push.ts';
@@ -12,9 +11,11 @@ import {readCalibration} from '../model/calibration.ts';
 import {serveManifest} from '../model/judge.ts';
 import {openModel, type OpenModel} from '../model/read.ts';
 import {onnxRuntimeFor} from '../onnxruntime/index.ts';
+import {openBase, readBaseRequest} from './choose-base.ts';
 import {layersDirOf, type Workshop} from './compose.ts';
+import {deliverImage, prepareOutputs, type Delivered, type OutputFlags} from './image-outputs.ts';
 import {judgeModel} from './judge-model.ts';
-import {imageDir, imageRecipe, PLATFORM, projectPath} from './packaged-image.ts';
+import {imageDir, imageRecipe, projectPath} from './packaged-image.ts';
 import {withTask} from './progress.ts';
 import {pushPackaged, readPushTarget} from './push-image.ts';
 import type {Project} from './project.ts';
@@ -27,8 +28,14 @@ export interface PackageRequest {
   readonly project: Project;
   readonly workshop: Workshop;
   readonly terminal: Terminal;
+  /** `auto`, `host` or a reference; null: as thaw.yaml says. */
+  readonly base: string | null;
+  /** Null: as thaw.yaml says. */
+  readonly platform: Platform | null;
   /** Where to push the image; null: nowhere. */
   readonly push: string | null;
+  /** Where it shall go beside that. */
+  readonly outputs: OutputFlags;
   readonly signal: AbortSignal;
 }
 
@@ -41,20 +48,25 @@ export interface Packaged {
   readonly sbom: string;
   /** Null if it was not pushed. */
   readonly pushed: Pushed | null;
+  readonly delivered: Delivered;
 }
 
-/** Judges the project's model, builds its image and, if asked to, pushes it. What can be wrong is found before anything is fetched. */
+/** Judges the project's model, builds its image and brings it to where it shall go. What can be wrong is found before anything is fetched. */
 export async function packageFunction(request: PackageRequest): Promise<Packaged> {
   const {project, workshop, terminal, signal} = request;
   const {config} = project;
-  const target = request.push === null ? null : await readPushTarget(request.push, signal);
-  const base = await inspectHostBase(PLATFORM);
+  const outputs = await prepareOutputs(request.outputs, request.push, signal);
+  const byThaw = request.push !== null && outputs.enginePush === null;
+  const target = byThaw ? await readPushTarget(request.push, signal) : null;
+  const platform = request.platform ?? config.image.platform;
+  const wanted = await readBaseRequest(request.base ?? config.image.base, platform, signal);
   const source = await openModel(config.model.path, signal);
   const {calibration: rowsFile} = config.model;
   const calibration = rowsFile === null ? null : await readCalibration(rowsFile, source.model.inputs);
   const handlerFile = config.handler && relative(config.dir, config.handler);
   const handler = handlerFile === null ? null : await bundleHandler(config.dir, handlerFile, signal);
 
+  const base = await openBase(wanted, request);
   const onnxruntime = await withTask(
     terminal,
     'ONNX Runtime to measure with',
@@ -76,9 +88,9 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
 
   const imageRuntime = await withTask(
     terminal,
-    `ONNX Runtime for ${PLATFORM}`,
-    (task) => onnxRuntimeFor(PLATFORM, workshop.fetchPackage, task.bytes, signal),
-    ({version}) => `ONNX Runtime ${version} for ${PLATFORM}`,
+    `ONNX Runtime for ${platform}`,
+    (task) => onnxRuntimeFor(platform, workshop.fetchPackage, task.bytes, signal),
+    ({version}) => `ONNX Runtime ${version} for ${platform}`,
   );
   const {image, layoutDir} = await withTask(
     terminal,
@@ -86,7 +98,7 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
     async (task) =>
       buildImage({
         name: config.name,
-        platform: PLATFORM,
+        platform,
         base,
         model: chosen.files,
         serve: serveManifest(config.name, source.model, chosen, onnxruntime.version),
@@ -116,8 +128,16 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
     handler,
   });
   const pushed = target && (await pushPackaged({image, layoutDir}, target, request));
-  terminal.result(pushed?.reference ?? image.digest);
-  return {image, layoutDir, verdict, sbom, pushed};
+  const delivered = await deliverImage(outputs, {
+    config,
+    packaged: {image, layoutDir},
+    base: image.base,
+    terminal,
+    signal,
+  });
+  const {engineImage} = delivered;
+  terminal.result(pushed?.reference ?? engineImage?.pushed ?? engineImage?.reference ?? image.digest);
+  return {image, layoutDir, verdict, sbom, pushed, delivered};
 }
 
 /** What takes long, and only once. */

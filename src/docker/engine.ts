@@ -108,9 +108,8 @@ export function parseVersion(text: string): EngineVersion | null {
   const version = part?.Version ?? part?.Components?.[0]?.Version;
   if (typeof version !== 'string') return null;
   const {Os, Arch, OsArch} = {...document.Client, ...part};
-  const platform =
-    typeof OsArch === 'string' ? OsArch : `${String(Os ?? 'linux')}/${String(Arch ?? 'unknown')}`;
-  return {version, platform};
+  if (typeof OsArch === 'string') return {version, platform: OsArch};
+  return typeof Os === 'string' && typeof Arch === 'string' ? {version, platform: `${Os}/${Arch}`} : null;
 }
 
 /** What engines say of an image that they do not have. */
