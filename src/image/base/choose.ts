@@ -62,16 +62,12 @@ export interface ChosenBase {
  */
 export async function chooseBase(choice: BaseChoice): Promise<ChosenBase> {
   const {wish, platform} = choice;
-  switch (wish.kind) {
-    case 'host':
-      return {base: await inspectHostBase(platform), why: 'this machine’s own files, as asked'};
-    case 'registry': {
-      const base = await openRegistryBase({...choice, reference: wish.reference});
-      return {base, why: `${base.reference}${base.remembered ? ', from the cache' : ''}`};
-    }
-    case 'auto':
-      return chooseAlone(choice);
+  if (wish.kind === 'auto') return chooseAlone(choice);
+  if (wish.kind === 'host') {
+    return {base: await inspectHostBase(platform), why: 'this machine’s own files, as asked'};
   }
+  const base = await openRegistryBase({...choice, reference: wish.reference});
+  return {base, why: `${base.reference}${base.remembered ? ', from the cache' : ''}`};
 }
 
 async function chooseAlone(choice: BaseChoice): Promise<ChosenBase> {

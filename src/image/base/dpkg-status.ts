@@ -12,7 +12,7 @@ export function parseDpkgStatus(text: string): readonly SystemPackage[] {
       if (key !== undefined && value !== undefined) fields.set(key.toLowerCase(), value.trim());
     }
     const [name, version, status] = ['package', 'version', 'status'].map((key) => fields.get(key));
-    const isThere = status === undefined || / installed$/.test(status);
+    const isThere = status === undefined || status.endsWith(' installed');
     if (!name || !version || !isThere) return [];
     const architecture = fields.get('architecture');
     return [{manager: 'deb', name, version, ...(architecture === 'all' ? {architecture} : {})}];

@@ -79,14 +79,11 @@ export async function readLayer(
     // If the archive breaks off before anyone reads the member, this is what keeps its error from being uncaught.
     member.on('error', () => undefined);
     reading = readMember(header, member as unknown as Content, nth, state);
-    reading.then(
-      () => next(),
-      (error: unknown) => {
-        refusal ??=
-          error instanceof BadMember ? refuse(`${name}: ${describe(header)} ${error.message}`) : error;
-        next(error as Error);
-      },
-    );
+    void settle(reading, (error) => {
+      refusal ??=
+        error instanceof BadMember ? refuse(`${name}: ${describe(header)} ${error.message}`) : error;
+      next(error);
+    });
   });
   try {
     await pipeline(
@@ -112,6 +109,14 @@ export async function readLayer(
   }
   const {digest: diffId, bytes: unpackedBytes} = content.read();
   return {role: 'base', mediaType: GZIP_LAYER, digest, bytes, diffId, unpackedBytes};
+}
+
+async function settle(work: Promise<void>, done: (error: Error | null) => void): Promise<void> {
+  const error = await work.then(
+    () => null,
+    (reason: unknown) => reason as Error,
+  );
+  done(error);
 }
 
 const describe = ({name}: Header): string =>

@@ -66,7 +66,7 @@ export function createTree<F>(): Tree<F> {
     make: (parent: DirectoryNode<F>, name: string) => TreeNode<F> | null,
   ): TreeNode<F> | null => {
     const trail: TreeNode<F>[] = [root];
-    const ahead = [...parts].reverse();
+    const ahead = parts.toReversed();
     let hops = 0;
     for (let part = ahead.pop(); part !== undefined; part = ahead.pop()) {
       const here = trail.at(-1);
@@ -84,7 +84,7 @@ export function createTree<F>(): Tree<F> {
       }
       if (++hops > HOPS_MAX) return null;
       if (next.target.startsWith('/')) trail.length = 1;
-      ahead.push(...next.target.split('/').reverse());
+      ahead.push(...next.target.split('/').toReversed());
     }
     return trail.at(-1) ?? null;
   };
@@ -177,5 +177,5 @@ function hide<F>(folder: DirectoryNode<F>, name: string, layer: number): void {
 }
 
 function hideBelow<F>(folder: DirectoryNode<F>, layer: number): void {
-  for (const name of [...folder.children.keys()]) hide(folder, name, layer);
+  for (const name of folder.children.keys()) hide(folder, name, layer);
 }

@@ -86,6 +86,11 @@ export async function smallImage(
 
 /** What a whole build needs, with small files in place of Node and ONNX Runtime. */
 export async function buildInputIn(folder: string): Promise<BuildInput> {
+  return {...(await buildInputWithoutBase(folder)), base: await inspectHostBase('linux/amd64')};
+}
+
+/** The same, to be stood on some other base: no part of it is from this machine. */
+export async function buildInputWithoutBase(folder: string): Promise<Omit<BuildInput, 'base'>> {
   await writeTree(folder, {
     'node/bin/node': '#!/bin/sh\necho node\n',
     'onnxruntime/onnxruntime_binding.node': 'binding',
@@ -98,7 +103,6 @@ export async function buildInputIn(folder: string): Promise<BuildInput> {
   return {
     name: 'credit-scoring',
     platform: 'linux/amd64',
-    base: await inspectHostBase('linux/amd64'),
     model: [{path: 'model.onnx', file: join(folder, 'project', 'model.onnx')}],
     serve: {
       schema: 'thaw.serve/1',
