@@ -1,11 +1,11 @@
 import {DATA_TYPE, operatorOf} from '../onnx.ts';
-import type {AttributeProto, NodeProto, TensorProto} from '../onnx.ts';
+import type {NodeProto, TensorProto} from '../onnx.ts';
 import {elementCount, tensorValues} from '../tensor.ts';
 import type {ReadExternal} from '../tensor.ts';
 import {MICROSOFT} from './assemble.ts';
 import {BLOCK_SIZE, quantizeBlocks} from './block-matrix.ts';
 import type {ByteWeights, Quantizable} from './byte-weights.ts';
-import {attributeOf, usersIn} from './graph.ts';
+import {attributeOf, integerAttribute, usersIn} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
 import {transpose} from './matrix.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
@@ -83,11 +83,11 @@ function productInBlocks(
       // Between the weight's parts and the bias: the indices of groups, which these blocks do not have.
       input: [node.input[0] ?? '', ...parts, ...(bias === null ? [] : ['', bias])],
       attribute: [
-        integer('K', rows),
-        integer('N', columns),
-        integer('accuracy_level', ACCURACY_LEVEL),
-        integer('bits', bits),
-        integer('block_size', BLOCK_SIZE),
+        integerAttribute('K', rows),
+        integerAttribute('N', columns),
+        integerAttribute('accuracy_level', ACCURACY_LEVEL),
+        integerAttribute('bits', bits),
+        integerAttribute('block_size', BLOCK_SIZE),
       ],
     }));
   };
@@ -141,10 +141,10 @@ function embeddingInBlocks(
       domain: MICROSOFT,
       input: [values, indices, ...rest],
       attribute: [
-        integer('bits', bits),
-        integer('block_size', BLOCK_SIZE),
-        integer('gather_axis', 0),
-        integer('quantize_axis', 1),
+        integerAttribute('bits', bits),
+        integerAttribute('block_size', BLOCK_SIZE),
+        integerAttribute('gather_axis', 0),
+        integerAttribute('quantize_axis', 1),
       ],
     };
     return new Map([[node, [lookingUp]]]);
@@ -181,14 +181,3 @@ function cutRows(values: Uint8Array, count: number, rowBytes: number): Uint8Arra
   }
   return cut;
 }
-
-const integer = (name: string, i: number): AttributeProto => ({
-  name,
-  i,
-  type: 2,
-  floats: [],
-  ints: [],
-  strings: [],
-  tensors: [],
-  graphs: [],
-});

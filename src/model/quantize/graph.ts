@@ -61,6 +61,11 @@ export function attributeOf(node: NodeProto, name: string): AttributeProto | und
   return node.attribute.find((attribute) => attribute.name === name);
 }
 
+/** Makes an attribute that is an integer. */
+export function integerAttribute(name: string, i: number): AttributeProto {
+  return {name, i, type: 2, floats: [], ints: [], strings: [], tensors: [], graphs: []};
+}
+
 /** What to call a node in a message: its name, or what it makes. */
 export function labelOf(node: NodeProto): string {
   return node.name || (node.output[0] ?? '');
@@ -126,7 +131,8 @@ export function replaceNodes(
   return {...graph, node};
 }
 
-function mapSubgraphs(node: NodeProto, map: (graph: GraphProto) => GraphProto): NodeProto {
+/** A node with other graphs in the place of those inside it. */
+export function mapSubgraphs(node: NodeProto, map: (graph: GraphProto) => GraphProto): NodeProto {
   if (subgraphsOf(node).length === 0) return node;
   const attribute = node.attribute.map((old) => ({
     ...old,

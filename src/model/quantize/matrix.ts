@@ -11,6 +11,7 @@ export interface QuantizedMatrix {
  * With 64 levels the sums of two products of an unsigned and a signed byte stay within 16 bits, in which CPUs
  * without VNNI add them: no result can saturate there.
  *
+ * @param scalesMin how small each column's scale may be at least, if it matters
  * @returns null if a weight is NaN or infinite
  */
 export function quantizePerColumn(
@@ -18,6 +19,7 @@ export function quantizePerColumn(
   rows: number,
   columns: number,
   levels: number,
+  scalesMin?: ArrayLike<number>,
 ): QuantizedMatrix | null {
   const scales = new Float32Array(columns);
   for (let row = 0, at = 0; row < rows; row++) {
@@ -29,7 +31,7 @@ export function quantizePerColumn(
   }
   // A column of zeros, or of numbers too small to be divided, becomes zeros: any scale will do.
   for (let column = 0; column < columns; column++) {
-    scales[column] = scales[column]! / levels;
+    scales[column] = Math.max(scales[column]! / levels, scalesMin?.[column] ?? 0);
     if (scales[column] === 0) scales[column] = 1;
   }
   const values = new Int8Array(weights.length);
@@ -46,6 +48,7 @@ export function quantizePerColumn(
  * Quantizes a matrix as `quantizePerColumn` does, but with a scale for each row: `weight[r][c] ≈ scales[r] ×
  * values[r][c]`.
  *
+ * @param scalesMin how small each row's scale may be at least, if it matters
  * @returns null if a weight is NaN or infinite
  */
 export function quantizePerRow(
@@ -53,6 +56,7 @@ export function quantizePerRow(
   rows: number,
   columns: number,
   levels: number,
+  scalesMin?: ArrayLike<number>,
 ): QuantizedMatrix | null {
   const scales = new Float32Array(rows);
   const values = new Int8Array(weights.length);
@@ -64,9 +68,55 @@ export function quantizePerRow(
       if (!(magnitude < Infinity)) return null;
       if (magnitude > largest) largest = magnitude;
     }
-    const scale = Math.fround(largest / levels) || 1;
+    const scale = Math.fround(Math.max(largest / levels, scalesMin?.[row] ?? 0)) || 1;
     scales[row] = scale;
     for (let at = start; at < end; at++) {
+      const steps = roundToEven(Math.fround(weights[at]! / scale));
+      values[at] = Math.max(-levels, Math.min(levels, steps));
+    }
+  }
+  return {values, scales};
+}
+
+/**
+ * Quantizes a tensor as `quantizePerColumn` does, with a scale for each index along one axis.
+ *
+ * @returns null if a weight is NaN or infinite
+ */
+export function quantizePerAxis(
+  weights: Float32Array,
+  dims: readonly number[],
+  axis: number,
+  levels: number,
+): QuantizedMatrix | null {
+  const size = (from: number, to?: number): number =>
+    dims.slice(from, to).reduce((product, n) => product * n, 1);
+  const [outer, channels, inner] = [size(0, axis), dims[axis]!, size(axis + 1)];
+  if (inner === 1) return quantizePerColumn(weights, outer, channels, levels);
+  if (outer === 1) return quantizePerRow(weights, channels, inner, levels);
+  const scales = new Float32Array(channels);
+  for (
+    let start = 0, channel = 0;
+    start < weights.length;
+    start += inner, channel = (channel + 1) % channels
+  ) {
+    for (let at = start; at < start + inner; at++) {
+      const magnitude = Math.abs(weights[at]!);
+      if (!(magnitude < Infinity)) return null;
+      if (magnitude > scales[channel]!) scales[channel] = magnitude;
+    }
+  }
+  for (let channel = 0; channel < channels; channel++) {
+    scales[channel] = Math.fround(scales[channel]! / levels) || 1;
+  }
+  const values = new Int8Array(weights.length);
+  for (
+    let start = 0, channel = 0;
+    start < weights.length;
+    start += inner, channel = (channel + 1) % channels
+  ) {
+    const scale = scales[channel]!;
+    for (let at = start; at < start + inner; at++) {
       const steps = roundToEven(Math.fround(weights[at]! / scale));
       values[at] = Math.max(-levels, Math.min(levels, steps));
     }
