@@ -1,11 +1,10 @@
-import {execFile, spawn, spawnSync, type ChildProcess} from 'node:child_process';
+import {execFile} from 'node:child_process';
 import {createHash, createPublicKey, createSign, generateKeyPairSync, type KeyObject} from 'node:crypto';
 import {once} from 'node:events';
-import {mkdir, readdir, rm, writeFile} from 'node:fs/promises';
+import {readdir, rm, writeFile} from 'node:fs/promises';
 import {createServer, type Server} from 'node:http';
-import {createServer as createTcpServer, type AddressInfo} from 'node:net';
+import type {AddressInfo} from 'node:net';
 import {join} from 'node:path';
-import {setTimeout as sleep} from 'node:timers/promises';
 import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {ImageOnDisk} from '../../src/core/ports.ts';
@@ -17,66 +16,23 @@ import {pushImage, type Pushed} from '../../src/image/registry/push.ts';
 import {parseReference} from '../../src/image/registry/reference.ts';
 import {systemClock} from '../../src/net/clock.ts';
 import {failureOf, ignore, never, scratch, smallImage} from '../unit/image/fixture.ts';
+import {findMissing, skippedFor, startRegistry} from './debian-registry.ts';
 
 const run = promisify(execFile);
-const missing = [
-  ['docker-registry', '--version'],
-  ['htpasswd', '-nbB', 'a', 'b'],
-  ['skopeo', '--version'],
-  ['openssl', 'version'],
-]
-  .filter(([program = '', ...args]) => spawnSync(program, args).error !== undefined)
-  .map(([program]) => program);
-const why = missing.length === 0 ? '' : ` (skipped: needs ${missing.join(', ')})`;
+const missing = findMissing(['docker-registry', 'htpasswd', 'skopeo', 'openssl']);
+const why = skippedFor(missing);
 
 const ann: Credentials = {kind: 'password', username: 'ann', password: 'hush-hush'};
-const children: ChildProcess[] = [];
 const servers: Server[] = [];
 afterAll(() => {
-  for (const child of children) child.kill('SIGKILL');
   for (const server of servers) server.close();
 });
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const {port} = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Starts the real registry and waits until it answers. */
-async function startRegistry(folder: string, auth: string): Promise<string> {
-  const host = `127.0.0.1:${await freePort()}`;
-  const config = join(folder, 'registry.yml');
-  const storage = join(folder, 'storage');
-  await mkdir(storage, {recursive: true});
-  await writeFile(
-    config,
-    `version: 0.1
-log: {level: error}
-storage: {filesystem: {rootdirectory: ${storage}}, delete: {enabled: true}}
-http: {addr: "${host}", secret: not-a-secret}
-auth:
-${auth}`,
-  );
-  const child = spawn('docker-registry', ['serve', config], {stdio: 'ignore'});
-  children.push(child);
-  for (let tries = 0; tries < 100; tries++) {
-    if (child.exitCode !== null) throw new Error(`docker-registry ended with ${child.exitCode}`);
-    const answer = await fetch(`http://${host}/v2/`).catch(() => null);
-    if (answer) return host;
-    await sleep(100);
-  }
-  throw new Error('docker-registry does not answer');
-}
 
 /** The registry with a password file. */
 async function passwordRegistry(folder: string): Promise<string> {
   const {stdout} = await run('htpasswd', ['-nbB', 'ann', 'hush-hush']);
   await writeFile(join(folder, 'htpasswd'), stdout.trim());
-  return startRegistry(folder, `  htpasswd: {realm: thaw, path: ${join(folder, 'htpasswd')}}\n`);
+  return startRegistry(folder, `auth:\n  htpasswd: {realm: thaw, path: ${join(folder, 'htpasswd')}}\n`);
 }
 
 const base64url = (content: string | Buffer): string => Buffer.from(content).toString('base64url');
@@ -146,7 +102,7 @@ async function tokenRegistry(folder: string): Promise<{host: string; granted: st
   const realm = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;
   const host = await startRegistry(
     folder,
-    `  token: {realm: "${realm}", service: thaw, issuer: thaw test, rootcertbundle: ${certificate}}\n`,
+    `auth:\n  token: {realm: "${realm}", service: thaw, issuer: thaw test, rootcertbundle: ${certificate}}\n`,
   );
   return {host, granted};
 }

@@ -4,6 +4,7 @@ import {createAuthorizer, type Scopes} from './authorize.ts';
 import type {Credentials} from './credentials.ts';
 import {apiHost, isLoopback} from './reference.ts';
 import {isHtml, refusal} from './refusal.ts';
+import {ownSurroundings, type Surroundings} from './surroundings.ts';
 import {
   discard,
   isAllowedUrl,
@@ -15,7 +16,7 @@ import {
 } from './transport.ts';
 
 /** Which registry to talk to, and as whom. */
-export interface RegistryOptions extends Omit<TransportOptions, 'allowHttp'> {
+export interface RegistryOptions extends Omit<TransportOptions, 'allowHttp' | 'host' | 'surroundings'> {
   /** As references write it. */
   readonly registry: string;
   /** Null: nobody in particular. */
@@ -23,6 +24,10 @@ export interface RegistryOptions extends Omit<TransportOptions, 'allowHttp'> {
   readonly clock: Clock;
   /** Whether http without TLS will do beyond this machine. */
   readonly allowHttp?: boolean;
+  /** Ask once whether it answers, and not for long. */
+  readonly hasty?: boolean;
+  /** Those of this process, unless they are given. */
+  readonly surroundings?: Surroundings;
   readonly signal: AbortSignal;
 }
 
@@ -33,6 +38,8 @@ export interface ClientRequest extends Omit<RegistryRequest, 'url' | 'authorizat
   readonly scopes: Scopes;
   readonly signal: AbortSignal;
 }
+
+const HASTY = {connectTimeoutMs: 4_000, idleTimeoutMs: 15_000} as const;
 
 /** A conversation with one registry. */
 export interface RegistryClient {
@@ -53,10 +60,17 @@ export interface RegistryClient {
  * @throws ThawError PROVIDER_UNREACHABLE, PROVIDER_REFUSED, CREDENTIALS_MISSING, INTERRUPTED
  */
 export async function openRegistry(options: RegistryOptions): Promise<RegistryClient> {
-  const {registry, credentials, clock, signal} = options;
+  const {registry, credentials, clock, hasty = false, signal} = options;
   const host = apiHost(registry);
   const allowHttp = options.allowHttp === true || isLoopback(host);
-  const transport = await openTransport({...options, allowHttp});
+  const {surroundings = ownSurroundings()} = options;
+  const transport = await openTransport({
+    ...(hasty && HASTY),
+    ...options,
+    host: registry,
+    surroundings,
+    allowHttp,
+  });
   const authorizer = createAuthorizer({registry, credentials, transport, clock, allowHttp});
   const refuse = (answer: RegistryAnswer): Promise<ThawError> =>
     refusal(answer, {registry, hasCredentials: credentials !== null, redact: authorizer.redact});
@@ -67,11 +81,11 @@ export async function openRegistry(options: RegistryOptions): Promise<RegistryCl
     let base = new URL(`https://${host}/v2/`);
     let answer: RegistryAnswer;
     try {
-      answer = await ask(base, !allowHttp);
+      answer = await ask(base, !allowHttp && !hasty);
     } catch (error) {
       if (!allowHttp || !speaksNoTls(error)) throw error;
       base = new URL(`http://${host}/v2/`);
-      answer = await ask(base, true);
+      answer = await ask(base, !hasty);
     }
     if (answer.status === 401) {
       await discard(answer);

@@ -2,6 +2,7 @@ import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {systemCode, ThawError, throwIfInterrupted} from '../../core/errors.ts';
 import {credentialNames, type Reference} from './reference.ts';
+import type {Surroundings} from './surroundings.ts';
 
 /** How to prove to a registry who one is. */
 export type Credentials =
@@ -10,12 +11,6 @@ export type Credentials =
   | {readonly kind: 'identity'; readonly token: string}
   /** A token for the registry itself. */
   | {readonly kind: 'bearer'; readonly token: string};
-
-/** Where credentials are looked for. */
-export interface CredentialSources {
-  readonly env: NodeJS.ProcessEnv;
-  readonly homeDir: string;
-}
 
 interface AuthEntry {
   readonly auth?: unknown;
@@ -43,18 +38,18 @@ const HELPER_TIMEOUT_MS = 60_000;
  */
 export async function readCredentials(
   reference: Pick<Reference, 'registry' | 'repository'>,
-  sources: CredentialSources,
+  surroundings: Surroundings,
   signal: AbortSignal,
 ): Promise<Credentials | null> {
-  for (const file of listAuthFiles(sources)) {
+  for (const file of listAuthFiles(surroundings)) {
     const auths = await readAuthFile(file);
-    const found = auths && (await findCredentials(auths, file, reference, sources.env, signal));
+    const found = auths && (await findCredentials(auths, file, reference, surroundings.env, signal));
     if (found) return found;
   }
   return null;
 }
 
-function listAuthFiles({env, homeDir}: CredentialSources): readonly string[] {
+function listAuthFiles({env, homeDir}: Surroundings): readonly string[] {
   const named = env['REGISTRY_AUTH_FILE'];
   if (named) return [named];
   const runtimeDir = env['XDG_RUNTIME_DIR'];

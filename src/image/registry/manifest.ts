@@ -16,15 +16,15 @@ export interface IndexEntry {
   readonly platform: string;
 }
 
-const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
-const INDEXES = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-];
+export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
+const INDEXES = [OCI_INDEX, 'application/vnd.docker.distribution.manifest.list.v2+json'];
 /** What thaw can read, for the Accept header. */
 export const MANIFEST_TYPES: readonly string[] = [OCI_MANIFEST, DOCKER_MANIFEST, ...INDEXES];
 
+/** What registries allow at most. */
+export const MANIFEST_BYTES_MAX = 4 << 20;
 const LAYERS_MAX = 1000;
 const ATTESTATION = 'vnd.docker.reference.type';
 

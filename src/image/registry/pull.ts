@@ -10,9 +10,17 @@ import {meter} from '../meter.ts';
 import {readBody} from './body.ts';
 import {openRegistry, type RegistryClient} from './client.ts';
 import type {Credentials} from './credentials.ts';
-import {chooseImage, MANIFEST_TYPES, parseIndex, parseManifest, type RegistryManifest} from './manifest.ts';
+import {
+  chooseImage,
+  MANIFEST_BYTES_MAX,
+  MANIFEST_TYPES,
+  parseIndex,
+  parseManifest,
+  type RegistryManifest,
+} from './manifest.ts';
 import {renderReference, type Reference} from './reference.ts';
 import {mismatch} from './refusal.ts';
+import type {Surroundings} from './surroundings.ts';
 import {scheduleRetry, unreachable, type RegistryAnswer} from './transport.ts';
 
 /** What to pull, and where to. */
@@ -25,6 +33,10 @@ export interface PullInput {
   readonly credentials: Credentials | null;
   /** Whether http without TLS will do beyond this machine. */
   readonly allowHttp?: boolean;
+  /** Ask once whether the registry answers, and not for long: there is something to fall back on. */
+  readonly hasty?: boolean;
+  /** Those of this process, unless they are given. */
+  readonly surroundings?: Surroundings;
   readonly clock: Clock;
   readonly progress: ProgressFn;
   readonly signal: AbortSignal;
@@ -38,7 +50,7 @@ export interface Pulled {
   readonly manifest: RegistryManifest;
 }
 
-const MANIFEST_BYTES_MAX = 4 << 20;
+const CONFIG_BYTES_MAX = 4 << 20;
 const ATTEMPTS_MAX = 4;
 const PARALLEL = 4;
 
@@ -50,13 +62,15 @@ const PARALLEL = 4;
  * PROVIDER_UNREACHABLE, CONTENT_MISMATCH, DISK_FULL, INTERRUPTED
  */
 export async function pullImage(input: PullInput): Promise<Pulled> {
-  const {reference, credentials, clock, allowHttp = false, cacheDir, signal} = input;
+  const {reference, cacheDir, signal} = input;
   throwIfInterrupted(signal);
-  const {registry} = reference;
-  const client = await openRegistry({registry, credentials, clock, allowHttp, signal});
+  const client = await openRegistry({...input, registry: reference.registry});
   try {
     const {bytes, digest} = await pullManifest(client, input);
     const manifest = parseManifest(bytes, refuseIn(reference));
+    if (manifest.config.size > CONFIG_BYTES_MAX) {
+      throw refuseIn(reference)(`its configuration has ${manifest.config.size} bytes`);
+    }
     await pullBlobs(client, manifest, input);
     await refuseOtherPlatform(manifest, input);
     await writeWhole(blobPath(cacheDir, digest), bytes);

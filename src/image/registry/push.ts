@@ -4,11 +4,13 @@ import {ThawError, throwIfInterrupted} from '../../core/errors.ts';
 import type {Clock, ProgressFn} from '../../core/ports.ts';
 import {blobPath, sizeOf} from '../blobs.ts';
 import {invalid} from '../layout.ts';
+import {attach, type Attached, type Attachment} from './attach.ts';
 import {openRegistry, type RegistryClient} from './client.ts';
 import type {Credentials} from './credentials.ts';
-import {parseManifest, type RegistryManifest} from './manifest.ts';
+import {MANIFEST_TYPES, parseManifest, type RegistryManifest} from './manifest.ts';
 import {renderReference, type Reference} from './reference.ts';
 import {mismatch} from './refusal.ts';
+import type {Surroundings} from './surroundings.ts';
 import {discard} from './transport.ts';
 import {pushBlob, pushScopes, type BlobOutcome} from './upload.ts';
 
@@ -25,6 +27,10 @@ export interface PushInput {
   readonly mountFrom?: string | null;
   /** Whether http without TLS will do beyond this machine. */
   readonly allowHttp?: boolean;
+  /** Those of this process, unless they are given. */
+  readonly surroundings?: Surroundings;
+  /** What is to be found from the image; null: nothing. */
+  readonly attachment?: Attachment | null;
   /** Blobs on their way at a time. */
   readonly parallel?: number;
   readonly clock: Clock;
@@ -43,6 +49,8 @@ export interface Pushed {
   readonly mountedBytes: number;
   /** Of blobs that were there before. */
   readonly skippedBytes: number;
+  /** Null if there was nothing to attach. */
+  readonly attached: Attached | null;
 }
 
 const PARALLEL = 4;
@@ -55,16 +63,19 @@ const PARALLEL = 4;
  * PERMISSION_DENIED, PROVIDER_REFUSED, PROVIDER_UNREACHABLE, CONTENT_MISMATCH, INTERRUPTED
  */
 export async function pushImage(input: PushInput): Promise<Pushed> {
-  const {reference, credentials, clock, allowHttp = false, signal} = input;
+  const {reference, signal} = input;
   throwIfInterrupted(signal);
   refuseOtherDigest(reference, input.digest);
   const {bytes, manifest} = await readManifest(input);
-  const {registry} = reference;
-  const client = await openRegistry({registry, credentials, clock, allowHttp, signal});
+  const client = await openRegistry({...input, registry: reference.registry});
   try {
     const outcomes = await pushBlobs(client, manifest, input);
     const tag = reference.digest === null ? (reference.tag ?? 'latest') : reference.tag;
     await pushManifest(client, {bytes, manifest, tag}, input);
+    const {attachment = null, clock} = input;
+    const subject = {mediaType: manifest.mediaType, digest: input.digest, size: bytes.length};
+    const target = {client, clock, repository: reference.repository, subject, signal};
+    const attached = attachment && (await attach(attachment, target));
     const sum = (wanted: BlobOutcome): number =>
       outcomes.reduce((total, {size, outcome}) => total + (outcome === wanted ? size : 0), 0);
     return {
@@ -74,6 +85,7 @@ export async function pushImage(input: PushInput): Promise<Pushed> {
       uploadedBytes: sum('uploaded'),
       mountedBytes: sum('mounted'),
       skippedBytes: sum('skipped'),
+      attached,
     };
   } finally {
     await client.close();
@@ -131,7 +143,7 @@ async function pushBlobs(
       clock,
       repository: reference.repository,
       blob,
-      file: blobPath(layoutDir, blob.digest),
+      content: blobPath(layoutDir, blob.digest),
       mountFrom,
       onBytes: (bytes) => {
         // What is sent a second time counts once.
@@ -200,7 +212,7 @@ async function expectManifest(
     method: 'HEAD',
     to: `/v2/${repository}/manifests/${digest}`,
     scopes: pushScopes(repository),
-    headers: {accept: '*/*'},
+    headers: {accept: MANIFEST_TYPES.join(', ')},
     retry: true,
     signal,
   });

@@ -3,7 +3,10 @@ import type {Readable} from 'node:stream';
 import type {Dispatcher} from 'undici';
 import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../../core/errors.ts';
 import type {Clock} from '../../core/ports.ts';
+import {readProxies} from './proxy.ts';
 import {isLoopback} from './reference.ts';
+import type {Surroundings} from './surroundings.ts';
+import {readTrust, secureContext} from './trust.ts';
 
 /** What a request carries; opened anew for each attempt. */
 export interface RequestBody {
@@ -41,6 +44,9 @@ export interface Transport {
 }
 
 export interface TransportOptions {
+  /** Host and, where it is not the usual one, port whose certificates count. */
+  readonly host: string;
+  readonly surroundings: Surroundings;
   readonly clock: Clock;
   /** Whether http without TLS is allowed beyond this machine. */
   readonly allowHttp: boolean;
@@ -57,19 +63,32 @@ const RETRY_AFTER_MAX_MS = 60_000;
 const REDIRECTS_MAX = 10;
 const LONG_BODY_BYTES = 1 << 20;
 
-/** Opens connections as the proxy variables of the environment say; never through a proxy to this machine itself. */
+/**
+ * Opens connections as the machine's variables and certificates say; never through a proxy to this machine itself.
+ *
+ * @throws ThawError INPUT_INVALID, CREDENTIALS_MISSING if what the machine says makes no sense
+ */
 export async function openTransport(options: TransportOptions): Promise<Transport> {
-  const {connectTimeoutMs = 20_000, idleTimeoutMs = 120_000} = options;
+  const {host, surroundings, connectTimeoutMs = 20_000, idleTimeoutMs = 120_000} = options;
   // A bundled CommonJS module has its default export alone.
   const {default: undici} = await import('undici');
   const {Agent, EnvHttpProxyAgent, request} = undici;
-  const settings = {
-    connect: {timeout: connectTimeoutMs},
-    headersTimeout: idleTimeoutMs,
-    bodyTimeout: idleTimeoutMs,
+  const context = secureContext(await readTrust(host, surroundings), host);
+  const connect = {timeout: connectTimeoutMs, ...(context && {secureContext: context})};
+  const settings = {connect, headersTimeout: idleTimeoutMs, bodyTimeout: idleTimeoutMs};
+  const direct = new Agent(settings);
+  let proxied: Dispatcher | null = null;
+  const dispatcherFor = (url: URL): Dispatcher => {
+    if (isLoopback(url.host)) return direct;
+    proxied ??= new EnvHttpProxyAgent({
+      ...settings,
+      ...readProxies(surroundings.env),
+      requestTls: connect,
+      proxyTls: connect,
+      proxyTunnel: false,
+    });
+    return proxied;
   };
-  const [direct, proxied] = [new Agent(settings), new EnvHttpProxyAgent({...settings, proxyTunnel: false})];
-  const dispatcherFor = (url: URL): Dispatcher => (isLoopback(url.host) ? direct : proxied);
 
   const sendOnce = async (asked: RegistryRequest, url: URL): Promise<RegistryAnswer> => {
     const {method, headers, body, authorization, signal} = asked;
@@ -140,7 +159,7 @@ export async function openTransport(options: TransportOptions): Promise<Transpor
   return {
     send,
     close: async () => {
-      await Promise.all([direct.destroy(), proxied.destroy()]);
+      await Promise.all([direct.destroy(), proxied?.destroy()]);
     },
   };
 }
@@ -206,14 +225,36 @@ function isTransientFailure(error: unknown): boolean {
 /** What it means that a request got no answer, or not all of one. */
 export function unreachable({method, url}: {method: string; url: URL}, error: unknown): ThawError {
   const code = systemCode(error) ?? null;
-  const reason = messageOf(error) || code || 'the connection failed';
   const where = withoutSecrets(url);
+  const distrust = findDistrust(error);
+  if (distrust !== null) {
+    return new ThawError(
+      'PROVIDER_UNREACHABLE',
+      `the certificate of ${url.host} is not trusted: ${messageOf(distrust)}`,
+      {registry: url.host, url: where, code: systemCode(distrust) ?? null, certificate: true},
+      {cause: error},
+    );
+  }
+  const tunnel = /^Proxy response \((\d+)\)/.exec(messageOf(error))?.[1];
+  const said = tunnel === undefined ? messageOf(error) : `the proxy answered ${tunnel}`;
+  const reason = said || code || 'the connection failed';
   return new ThawError(
     'PROVIDER_UNREACHABLE',
     `${method} ${where} got no answer: ${reason}`,
     {registry: url.host, url: where, code},
     {cause: error},
   );
+}
+
+const DISTRUST =
+  /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET_ISSUER_CERT|VERIFY_LEAF_SIGNATURE)|INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH)/;
+
+/** What is wrong with a certificate, if that is why a connection failed. */
+function findDistrust(error: unknown): unknown {
+  for (let at = error, depth = 0; at instanceof Error && depth < 3; at = at.cause, depth++) {
+    if (DISTRUST.test(systemCode(at) ?? '')) return at;
+  }
+  return null;
 }
 
 /**

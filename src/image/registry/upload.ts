@@ -21,8 +21,8 @@ export interface BlobUpload {
   readonly clock: Clock;
   readonly repository: string;
   readonly blob: Pick<Descriptor, 'digest' | 'size'>;
-  /** Where its bytes lie. */
-  readonly file: string;
+  /** The file in which its bytes lie, or the bytes themselves. */
+  readonly content: string | Uint8Array;
   /** Another repository of the same registry that may have the blob. */
   readonly mountFrom: string | null;
   /** Told how many of its bytes are sent. */
@@ -53,19 +53,22 @@ export async function pushBlob(upload: BlobUpload): Promise<BlobOutcome> {
     onBytes(blob.size);
     return 'skipped';
   }
-  if (upload.mountFrom !== null && (await mountBlob(upload, upload.mountFrom))) {
+  let started = upload.mountFrom === null ? null : await mountBlob(upload, upload.mountFrom);
+  if (started === 'mounted') {
     onBytes(blob.size);
     return 'mounted';
   }
   for (let attempt = 1; ; attempt++) {
     try {
-      await sendBlob(upload);
+      const complete = await sendContent(upload, started ?? (await startUpload(upload)));
+      await finishUpload(upload, complete);
       onBytes(blob.size);
       return 'uploaded';
     } catch (error) {
       throwIfInterrupted(signal);
       const mayPass = error instanceof ThawError && error.code === 'PROVIDER_UNREACHABLE';
       if (!mayPass || attempt === ATTEMPTS_MAX) throw error;
+      started = null;
       await clock.sleep(scheduleRetry(attempt, Math.random()), signal);
       // The last answer may have been cut when all was done.
       if (await hasBlob(upload)) return 'uploaded';
@@ -89,8 +92,14 @@ async function hasBlob({client, repository, blob, signal}: BlobUpload): Promise<
   return bytes === undefined || Number(bytes) === blob.size;
 }
 
-/** Asks for a blob that another repository has. Whatever speaks against it, the blob can still be sent. */
-async function mountBlob({client, repository, blob, signal}: BlobUpload, from: string): Promise<boolean> {
+/**
+ * Asks for a blob that another repository has. Whatever speaks against it, the blob can still be sent: a registry that
+ * cannot mount it mostly says where to.
+ */
+async function mountBlob(
+  {client, repository, blob, signal}: BlobUpload,
+  from: string,
+): Promise<'mounted' | URL | null> {
   const query = new URLSearchParams({mount: blob.digest, from});
   try {
     const answer = await client.send({
@@ -102,21 +111,17 @@ async function mountBlob({client, repository, blob, signal}: BlobUpload, from: s
       signal,
     });
     await discard(answer);
-    return answer.status === 201;
+    if (answer.status === 201) return 'mounted';
+    const leads = answer.status === 202 && answer.headers.location !== undefined;
+    return leads ? nextLocation(client, answer) : null;
   } catch (error) {
     throwIfInterrupted(signal);
-    if (error instanceof ThawError && error.code === 'PERMISSION_DENIED') return false;
+    if (error instanceof ThawError && error.code === 'PERMISSION_DENIED') return null;
     throw error;
   }
 }
 
 const NOTHING: RequestBody = {bytes: 0, open: () => new Uint8Array(0)};
-
-async function sendBlob(upload: BlobUpload): Promise<void> {
-  const started = await startUpload(upload);
-  const complete = await sendContent(upload, started);
-  await finishUpload(upload, complete);
-}
 
 async function startUpload({client, repository, signal}: BlobUpload): Promise<URL> {
   const answer = await client.send({
@@ -176,8 +181,10 @@ async function sendContent(upload: BlobUpload, started: URL): Promise<URL> {
         if (attempt < ATTEMPTS_MAX) continue;
         throw mismatch(answer, `a range of ${received} bytes of ${blob.size}`);
       }
-      failure = await client.refuse(answer);
-      if (!isTransientStatus(answer.status) && answer.status !== 416) throw failure;
+      const refused = await client.refuse(answer);
+      const isLost = isLostUpload(answer.status);
+      if (!isTransientStatus(answer.status) && !isLost) throw refused;
+      failure = isLost ? toBeginAgain(refused) : refused;
     } catch (error) {
       throwIfInterrupted(signal);
       if (!(error instanceof ThawError) || error.code !== 'PROVIDER_UNREACHABLE') throw error;
@@ -194,10 +201,13 @@ async function sendContent(upload: BlobUpload, started: URL): Promise<URL> {
   return location;
 }
 
-function contentFrom({file, blob, onBytes}: BlobUpload, offset: number): RequestBody {
+function contentFrom({content, blob, onBytes}: BlobUpload, offset: number): RequestBody {
   async function* read(): AsyncGenerator<Uint8Array> {
     let sent = offset;
-    const source = createReadStream(file, {start: offset, end: blob.size - 1, highWaterMark: 1 << 18});
+    const source =
+      typeof content === 'string'
+        ? createReadStream(content, {start: offset, end: blob.size - 1, highWaterMark: 1 << 18})
+        : [content.subarray(offset)];
     for await (const piece of source as AsyncIterable<Uint8Array>) {
       yield piece;
       sent += piece.length;
@@ -244,7 +254,7 @@ export function parseReceived(header: string | string[] | undefined): number | n
 }
 
 async function finishUpload(upload: BlobUpload, location: URL): Promise<void> {
-  const {client, repository, blob, file, signal} = upload;
+  const {client, repository, blob, content, signal} = upload;
   const url = new URL(location);
   // The query that is there may be a signature: it stays as it is, byte for byte.
   url.search += `${url.search === '' ? '?' : '&'}digest=${encodeURIComponent(blob.digest)}`;
@@ -264,12 +274,21 @@ async function finishUpload(upload: BlobUpload, location: URL): Promise<void> {
     throw mismatch(answer, `the digest ${String(digest)} instead of ${blob.digest}`);
   }
   const refused = await client.refuse(answer);
-  if (answer.status === 400) await refuseAlteredFile(file, blob);
-  // An upload that the registry has lost, or of which it has other bytes, may be made anew.
-  if (answer.status === 404 || answer.status === 416) {
-    throw new ThawError('PROVIDER_UNREACHABLE', refused.message, refused.facts);
-  }
-  throw refused;
+  if (answer.status === 400 && typeof content === 'string') await refuseAlteredFile(content, blob);
+  throw isLostUpload(answer.status) ? toBeginAgain(refused) : refused;
+}
+
+/**
+ * Whether the registry has lost an upload, or has other bytes of it than were thought: what arrived of a cut request
+ * may still be on its way to the disk when it is asked how much that was.
+ */
+function isLostUpload(status: number): boolean {
+  return status === 404 || status === 416;
+}
+
+/** The caller tries again after this error. */
+function toBeginAgain(refused: ThawError): ThawError {
+  return new ThawError('PROVIDER_UNREACHABLE', refused.message, refused.facts);
 }
 
 /** Says that it is not the registry's fault. */

@@ -1,6 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {openRegistry} from '../../../../src/image/registry/client.ts';
 import {parseComplaint} from '../../../../src/image/registry/refusal.ts';
+import {ownSurroundings} from '../../../../src/image/registry/surroundings.ts';
 import {
   discard,
   openTransport,
@@ -87,7 +88,12 @@ describe('a proxy', () => {
         }),
       );
       expect(failure.code).toBe('PROVIDER_UNREACHABLE');
-      const transport = await openTransport({clock: stillClock(), allowHttp: true});
+      const transport = await openTransport({
+        host: 'registry.invalid',
+        surroundings: ownSurroundings(),
+        clock: stillClock(),
+        allowHttp: true,
+      });
       const url = new URL('http://registry.invalid/v2/');
       const answer = await transport.send({method: 'GET', url, retry: true, signal: never});
       await discard(answer);
