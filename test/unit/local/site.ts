@@ -39,6 +39,9 @@ export async function makePackage(): Promise<string> {
     format: 'esm',
     target: 'node20.19',
     logLevel: 'silent',
+    banner: {
+      js: "import {createRequire} from 'node:module'; const require = createRequire(import.meta.url);",
+    },
   });
   await copyFile(join(here, 'fake-server.cjs'), join(packageDir, 'dist', 'runtime', 'server.cjs'));
   return packageDir;

@@ -3,12 +3,34 @@ import {Refusal} from './refusal.ts';
 
 /** Bytes of all bodies together that may wait in memory for an instance. */
 const WAITING_BYTES_MAX = 256 * 2 ** 20;
+const EMPTY = Buffer.alloc(0);
 
 /** The refusal of a body that is larger than a function takes. */
 export const bodyTooLarge = (bytesMax: number): Refusal =>
   new Refusal('BODY_TOO_LARGE', `the body is larger than ${bytesMax} bytes, the most that is taken`);
 
-/** The bodies of requests for which no instance is free yet. */
+/** The bytes that a request says its body has; null if it does not say. */
+export function bodyLength({headers}: IncomingMessage): number | null {
+  if (headers['content-length'] !== undefined) return Number(headers['content-length']);
+  return headers['transfer-encoding'] === undefined ? 0 : null;
+}
+
+/**
+ * A body as it comes, piece by piece, read no faster than it is taken. The request survives when it is not read to
+ * its end, so that it can still be answered.
+ *
+ * @throws Refusal BODY_TOO_LARGE; Error if the client goes away
+ */
+export async function* streamBody(request: IncomingMessage, bytesMax: number): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of request.iterator({destroyOnReturn: false}) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw bodyTooLarge(bytesMax);
+    yield chunk;
+  }
+}
+
+/** The bodies of requests that are not with an instance yet. */
 export class WaitingBodies {
   #bytes = 0;
 
@@ -18,24 +40,35 @@ export class WaitingBodies {
    *
    * @throws Refusal BODY_TOO_LARGE, QUEUE_FULL; Error if the client goes away
    */
-  async read(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    try {
-      for await (const chunk of request.iterator({destroyOnReturn: false}) as AsyncIterable<Buffer>) {
+  read(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+    if (bodyLength(request) === 0) return Promise.resolve(EMPTY);
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const leave = (): void => {
+        request.off('data', onData).off('end', onEnd).off('close', onClose);
+      };
+      const fail = (error: Error): void => {
+        leave();
+        this.#bytes -= bytes;
+        reject(error);
+      };
+      const onData = (chunk: Buffer): void => {
         bytes += chunk.length;
         this.#bytes += chunk.length;
-        if (bytes > bytesMax) throw bodyTooLarge(bytesMax);
-        if (this.#bytes > WAITING_BYTES_MAX) {
-          throw new Refusal('QUEUE_FULL', 'too much is waiting for an instance already', 1000);
-        }
         chunks.push(chunk);
-      }
-    } catch (error) {
-      this.#bytes -= bytes;
-      throw error;
-    }
-    return Buffer.concat(chunks, bytes);
+        if (bytes > bytesMax) fail(bodyTooLarge(bytesMax));
+        else if (this.#bytes > WAITING_BYTES_MAX) {
+          fail(new Refusal('QUEUE_FULL', 'too much is waiting for an instance already', 1000));
+        }
+      };
+      const onEnd = (): void => {
+        leave();
+        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
+      };
+      const onClose = (): void => fail(new Error('the client went away'));
+      request.on('data', onData).on('end', onEnd).on('close', onClose);
+    });
   }
 
   /** Says that a body which was read waits no longer. */

@@ -12,8 +12,12 @@ const HOP_BY_HOP = new Set([
   'expect',
 ]);
 
-/** The headers that go on to the other side, as they came: name, value, name, value. */
-export function endToEnd(rawHeaders: readonly string[], without: readonly string[] = []): string[] {
+/**
+ * The headers that go on to the other side, as they came: name, value, name, value.
+ *
+ * @param without names in lower case that are left out besides
+ */
+export function endToEnd(rawHeaders: readonly string[], ...without: readonly string[]): string[] {
   const kept: string[] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;

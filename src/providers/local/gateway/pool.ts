@@ -1,10 +1,10 @@
 import {randomUUID} from 'node:crypto';
-import {Agent} from 'node:http';
 import type {Instance} from '../../../core/deployment.ts';
 import {messageOf} from '../../../core/errors.ts';
 import {canonicalJson} from '../../../core/json.ts';
 import type {Engine, Launch, Ready, Running} from '../engine.ts';
 import type {Trace} from '../trace.ts';
+import {Connections} from './connections.ts';
 import {Refusal} from './refusal.ts';
 
 /** What every instance is started from. An instance of an earlier recipe gets no further request. */
@@ -30,23 +30,31 @@ export interface Slot {
   readonly id: string;
   readonly recipe: Recipe;
   readonly run: Running;
-  /** The kept connections to it. */
-  readonly agent: Agent;
   readonly startedAt: string;
   readonly onDemand: boolean;
   /** `retired`: it gets no further request and ends when the last one is answered. */
   state: 'starting' | 'ready' | 'retired';
   ready: Ready | null;
+  /** The kept connections to it, once it is ready. */
+  connections: Connections | null;
   inFlight: number;
   answered: number;
   /** On the monotonic clock; what counts while nothing is in flight. */
   idleSinceMs: number;
 }
 
+/** A place in the queue. */
+export interface Place {
+  /** Resolves to the instance that has become free or ready; rejects with a Refusal, or with what was left for. */
+  readonly slot: Promise<Slot>;
+  /** Gives the place up; without effect once there is an instance. */
+  leave(reason: Error): void;
+}
+
 interface Waiter {
   readonly sinceMs: number;
   take(slot: Slot): void;
-  refuse(refusal: Refusal): void;
+  refuse(reason: Error): void;
 }
 
 /** Of so many requests for each one that can be served, one more is refused. */
@@ -68,11 +76,14 @@ export class Pool {
   readonly #trace: Trace;
   readonly #onLine: OnLine;
   readonly #slots = new Set<Slot>();
-  readonly #queue: Waiter[] = [];
+  /** In the order of their coming. */
+  readonly #queue = new Set<Waiter>();
   readonly #onChange = new Set<() => void>();
   #recipe: Recipe;
   #scaling: Scaling;
   #timer: NodeJS.Timeout | null = null;
+  /** When it goes off, on the monotonic clock. */
+  #wakeMs = 0;
   /** `draining`: who is there is answered; `closed`: nobody is. */
   #phase: 'open' | 'draining' | 'closed' = 'open';
   /** Starts that failed since an instance last proved to be good. */
@@ -105,7 +116,7 @@ export class Pool {
 
   /** Requests that wait for an instance or are being served by one. */
   get openRequests(): number {
-    return [...this.#slots].reduce((sum, slot) => sum + slot.inFlight, this.#queue.length);
+    return [...this.#slots].reduce((sum, slot) => sum + slot.inFlight, this.#queue.size);
   }
 
   instances(): Instance[] {
@@ -127,55 +138,48 @@ export class Pool {
 
   /** Takes a place in a ready instance if one is free now. */
   take(): Slot | null {
-    if (this.#queue.length > 0 || this.#phase === 'closed') return null;
+    if (this.#queue.size > 0 || this.#phase === 'closed') return null;
     const slot = this.#free();
     if (slot !== null) slot.inFlight++;
     return slot;
   }
 
   /**
-   * Waits for a place in an instance: whichever becomes free or ready first. Starts one if those that are starting
+   * Queues for a place in an instance: whichever becomes free or ready first. Starts one if those that are starting
    * will not do for everybody who waits.
    *
-   * @throws Refusal; the signal's reason if it fires first
+   * @throws Refusal
    */
-  wait(signal: AbortSignal): Promise<Slot> {
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      const full = this.full();
-      if (full !== null) throw full;
-      const leave = (): void => {
+  wait(): Place {
+    const full = this.full();
+    if (full !== null) throw full;
+    let leave: (reason: Error) => void = () => {};
+    const slot = new Promise<Slot>((resolve, reject) => {
+      const {queueTimeoutMs} = this.#scaling;
+      const timer = setTimeout(() => {
+        const message = `no instance became free within ${queueTimeoutMs} ms`;
+        waiter.refuse(new Refusal('QUEUE_TIMED_OUT', message, 1000));
+      }, queueTimeoutMs);
+      const unqueue = (): boolean => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', onAbort);
-        const index = this.#queue.indexOf(waiter);
-        if (index >= 0) this.#queue.splice(index, 1);
+        return this.#queue.delete(waiter);
       };
       const waiter: Waiter = {
         sinceMs: performance.now(),
         take: (slot) => {
-          leave();
+          unqueue();
           slot.inFlight++;
           resolve(slot);
         },
-        refuse: (refusal) => {
-          leave();
-          reject(refusal);
+        refuse: (reason) => {
+          if (unqueue()) reject(reason);
         },
       };
-      const onAbort = (): void => {
-        leave();
-        reject(signal.reason as Error);
-      };
-      signal.addEventListener('abort', onAbort, {once: true});
-      const {queueTimeoutMs} = this.#scaling;
-      const timer = setTimeout(() => {
-        waiter.refuse(
-          new Refusal('QUEUE_TIMED_OUT', `no instance became free within ${queueTimeoutMs} ms`, 1000),
-        );
-      }, queueTimeoutMs);
-      this.#queue.push(waiter);
-      this.#balance();
+      leave = (reason) => waiter.refuse(reason);
+      this.#queue.add(waiter);
     });
+    this.#balance();
+    return {slot, leave};
   }
 
   /** The refusal that a request which has to wait would get now; null if it may. */
@@ -183,21 +187,34 @@ export class Pool {
     if (this.#phase === 'closed') return new Refusal('STOPPING', 'the gateway is stopping');
     const places = this.#scaling.maxInstances * this.#recipe.concurrency;
     const most = Math.min(QUEUE_MAX, QUEUE_PER_PLACE * places);
-    if (this.#queue.length < most) return null;
-    const message = `${this.#queue.length} requests wait already for ${places} that may be served at a time`;
+    if (this.#queue.size < most) return null;
+    const message = `${this.#queue.size} requests wait already for ${places} that may be served at a time`;
     return new Refusal('QUEUE_FULL', message, 1000);
   }
 
   /** Gives a place back. */
   release(slot: Slot, answered: boolean): void {
     slot.inFlight--;
-    if (answered) {
-      slot.answered++;
-      this.#forgetFailures();
-    }
+    if (answered) slot.answered++;
     slot.idleSinceMs = performance.now();
+    const proves = answered && this.#failures > 0;
+    if (slot.state === 'ready' && this.#phase === 'open' && !proves && this.#passOn(slot)) return;
+    if (proves) this.#forgetFailures();
     if (slot.state === 'retired' && slot.inFlight === 0) this.#end(slot);
     this.#balance();
+  }
+
+  /**
+   * Does for a place that has become free, and nothing else, what `#balance` does for whatever may have happened:
+   * gives it to whoever waits. False if there is more to do.
+   */
+  #passOn(slot: Slot): boolean {
+    for (const waiter of this.#queue) {
+      waiter.take(slot);
+      return true;
+    }
+    // A clock that is set looks at this instance too: it goes off within the idle timeout.
+    return this.#timer !== null;
   }
 
   /** Gives back the place of a request that took too long. Nothing but its end stops what the instance does for it. */
@@ -266,7 +283,7 @@ export class Pool {
       });
     }
     this.#phase = 'closed';
-    for (const waiter of this.#queue.slice()) {
+    for (const waiter of this.#queue) {
       waiter.refuse(new Refusal('STOPPING', 'the gateway is stopping'));
     }
     if (this.#timer) clearTimeout(this.#timer);
@@ -280,8 +297,10 @@ export class Pool {
 
   /** Brings requests and instances together, starts what is missing, ends what is idle. */
   #balance(): void {
-    for (let slot = this.#free(); slot !== null && this.#queue.length > 0; slot = this.#free()) {
-      this.#queue[0]?.take(slot);
+    for (const waiter of this.#queue) {
+      const slot = this.#free();
+      if (slot === null) break;
+      waiter.take(slot);
     }
     this.#startMissing();
     if (this.#phase === 'open') this.#endIdle();
@@ -293,7 +312,7 @@ export class Pool {
   #startMissing(): void {
     const {concurrency} = this.#recipe;
     const served = this.#count('starting') * concurrency;
-    const demand = Math.ceil(Math.max(0, this.#queue.length - served) / concurrency);
+    const demand = Math.ceil(Math.max(0, this.#queue.size - served) / concurrency);
     const kept = this.stopping ? 0 : Math.max(0, this.#keep() - this.#alive());
     const count = Math.min(Math.max(demand, kept), this.#scaling.maxInstances - this.#alive());
     if (count <= 0) return;
@@ -302,7 +321,8 @@ export class Pool {
       if (this.#alive() === 0) this.#refuseAll(waitMs);
       return;
     }
-    for (let i = 0; i < count; i++) this.#boot(i < demand ? this.#queue[i * concurrency] : undefined);
+    const waiters = [...this.#queue];
+    for (let i = 0; i < count; i++) this.#boot(i < demand ? waiters[i * concurrency] : undefined);
   }
 
   #boot(waiter: Waiter | undefined): void {
@@ -318,12 +338,11 @@ export class Pool {
       id,
       recipe,
       run,
-      // Kept for less than the 5 s after which the instance itself closes an idle connection.
-      agent: new Agent({keepAlive: true, timeout: 3000, scheduling: 'lifo'}),
       startedAt: new Date().toISOString(),
       onDemand: waiter !== undefined,
       state: 'starting',
       ready: null,
+      connections: null,
       inFlight: 0,
       answered: 0,
       idleSinceMs: bootMs,
@@ -344,6 +363,7 @@ export class Pool {
       if (slot.state !== 'starting') return;
       slot.state = 'ready';
       slot.ready = ready;
+      slot.connections = new Connections(ready.host, ready.port);
       slot.idleSinceMs = performance.now();
       this.#problem = null;
       const phases = {queue: bootMs - askedMs, ...ready.phases};
@@ -371,7 +391,7 @@ export class Pool {
     // Why it did not even become ready is told by `ready`, which knows more.
     if (slot.ready !== null) this.#onLine(slot.id, 'platform', `it ${how}${wasReady ? ', unasked' : ''}`);
     this.#slots.delete(slot);
-    slot.agent.destroy();
+    slot.connections?.destroy();
     this.#balance();
   }
 
@@ -382,7 +402,7 @@ export class Pool {
     this.#countFailure(`an instance could not start: ${reason}`);
     this.#onLine(slot.id, 'platform', `could not start: ${reason}`);
     const refusal = new Refusal('INSTANCE_FAILED', this.#problem as string);
-    for (const waiter of this.#queue.slice(0, slot.recipe.concurrency)) waiter.refuse(refusal);
+    for (const waiter of [...this.#queue].slice(0, slot.recipe.concurrency)) waiter.refuse(refusal);
     this.#end(slot);
     this.#balance();
   }
@@ -407,14 +427,13 @@ export class Pool {
   }
 
   #refuseAll(retryAfterMs: number): void {
-    for (const waiter of this.#queue.slice()) {
+    for (const waiter of this.#queue) {
       waiter.refuse(new Refusal('INSTANCE_FAILED', this.#problem ?? 'instances cannot start', retryAfterMs));
     }
   }
 
   /** Ends instances that have been idle for long enough, and sets the clock for the next one to be looked at. */
   #endIdle(): void {
-    if (this.#timer) clearTimeout(this.#timer);
     const nowMs = performance.now();
     const {idleTimeoutMs} = this.#scaling;
     const spare = this.#idle().slice(0, Math.max(0, this.#alive() - this.#keep()));
@@ -422,14 +441,25 @@ export class Pool {
       this.#retire(slot, `idle for ${idleTimeoutMs} ms`);
     }
     const next = spare.find((slot) => slot.state === 'ready');
-    const wakeMs = [
-      ...(next ? [next.idleSinceMs + idleTimeoutMs] : []),
-      ...(this.#noBootBeforeMs > nowMs ? [this.#noBootBeforeMs] : []),
-    ];
-    this.#timer =
-      wakeMs.length === 0
-        ? null
-        : setTimeout(() => this.#balance(), Math.max(1, Math.min(...wakeMs) - nowMs));
+    const idleMs = next ? next.idleSinceMs + idleTimeoutMs : Infinity;
+    const bootMs = this.#noBootBeforeMs > nowMs ? this.#noBootBeforeMs : Infinity;
+    this.#wakeAt(Math.min(idleMs, bootMs), nowMs);
+  }
+
+  /** A clock that goes off too early is left alone: it is set anew then. */
+  #wakeAt(wakeMs: number, nowMs: number): void {
+    if (this.#timer !== null && this.#wakeMs <= wakeMs) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (wakeMs === Infinity) return;
+    this.#wakeMs = wakeMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = null;
+        this.#balance();
+      },
+      Math.max(1, wakeMs - nowMs),
+    );
   }
 
   /** Of the instances with a free place the one used last, so that the others can become idle. */
