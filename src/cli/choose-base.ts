@@ -35,7 +35,12 @@ export async function readBaseRequest(
 /** Opens the base that an image shall stand on, while a person looks on. */
 export async function openBase(
   request: BaseRequest,
-  {workshop, terminal, signal}: {workshop: Workshop; terminal: Terminal; signal: AbortSignal},
+  {
+    workshop,
+    terminal,
+    allowHttp,
+    signal,
+  }: {workshop: Workshop; terminal: Terminal; allowHttp: boolean; signal: AbortSignal},
 ): Promise<Base> {
   // What is pulled may lie in the cache for a while before it is used.
   await workshop.claimCache();
@@ -45,6 +50,7 @@ export async function openBase(
     (task) =>
       chooseBase({
         ...request,
+        allowHttp,
         publicBase: PUBLIC_BASE,
         cacheDir: layersDirOf(workshop.installation.cacheDir),
         clock: workshop.ports.clock,

@@ -110,7 +110,13 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
     'Something between here and there alters or cuts what is sent: look at proxies, then run the command again.',
   ],
   PROVIDER_CONFLICT: () => ['Something else changed it at the same time: run the command again.'],
-  PROVIDER_UNREACHABLE: () => ['Check the network, then run the command again: it goes on where it stopped.'],
+  PROVIDER_UNREACHABLE: ({certificate, registry}) =>
+    certificate === true
+      ? [
+          `Put the certificate of its authority into ~/.docker/certs.d/${text(registry, 'HOST')}/ca.crt, or name its file:`,
+          '$ export SSL_CERT_FILE=ca.pem',
+        ]
+      : ['Check the network, then run the command again: it goes on where it stopped.'],
   WAIT_TIMED_OUT: ({provider}) => [`$ thaw status ${text(provider, '')}`.trimEnd()],
   INVOKE_FAILED: ({provider, status}) =>
     // Of a refused request the answer itself says why; the log says nothing.

@@ -34,6 +34,10 @@ export interface PackageRequest {
   readonly platform: Platform | null;
   /** Where to push the image; null: nowhere. */
   readonly push: string | null;
+  /** Whether the bill of materials shall be found from the image that is pushed. */
+  readonly attachSbom: boolean;
+  /** Whether http without TLS will do with registries beyond this machine. */
+  readonly allowHttp: boolean;
   /** Where it shall go beside that. */
   readonly outputs: OutputFlags;
   readonly signal: AbortSignal;
@@ -127,7 +131,8 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
     model: chosen.files,
     handler,
   });
-  const pushed = target && (await pushPackaged({image, layoutDir}, target, request));
+  const attached = request.attachSbom ? sbom : null;
+  const pushed = target && (await pushPackaged({image, layoutDir}, attached, target, request));
   const delivered = await deliverImage(outputs, {
     config,
     packaged: {image, layoutDir},

@@ -1,4 +1,6 @@
+import {readFile} from 'node:fs/promises';
 import {homedir} from 'node:os';
+import {basename} from 'node:path';
 import type {BaseOrigin} from '../core/image.ts';
 import type {ImageOnDisk} from '../core/ports.ts';
 import {formatBytes} from '../core/units.ts';
@@ -8,6 +10,9 @@ import {parseReference, type Reference} from '../image/registry/reference.ts';
 import type {Workshop} from './compose.ts';
 import {withTask} from './progress.ts';
 import type {Terminal} from './terminal.ts';
+
+/** How registries call a bill of materials in CycloneDX's JSON. */
+const SBOM_TYPE = 'application/vnd.cyclonedx+json';
 
 /** Where an image shall go, and as whom. */
 export interface PushTarget {
@@ -33,13 +38,31 @@ export function neighbourOf(base: BaseOrigin, target: Reference): string | null 
   return registry === target.registry && repository !== target.repository ? repository : null;
 }
 
-/** Pushes an image while a person looks on. */
+/** What pushing takes beside an image and a place. */
+interface PushSettings {
+  readonly workshop: Workshop;
+  readonly terminal: Terminal;
+  /** Whether http without TLS will do beyond this machine. */
+  readonly allowHttp: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Pushes an image while a person looks on.
+ *
+ * @param sbomFile the bill of materials to attach to it; null: none
+ */
 export async function pushPackaged(
   {image, layoutDir}: ImageOnDisk,
+  sbomFile: string | null,
   target: PushTarget,
-  {workshop, terminal, signal}: {workshop: Workshop; terminal: Terminal; signal: AbortSignal},
+  {workshop, terminal, allowHttp, signal}: PushSettings,
 ): Promise<Pushed> {
-  return withTask(
+  const attachment =
+    sbomFile === null
+      ? null
+      : {mediaType: SBOM_TYPE, title: basename(sbomFile), bytes: await readFile(sbomFile)};
+  const pushed = await withTask(
     terminal,
     `pushing to ${target.reference.registry}`,
     (task) =>
@@ -47,6 +70,8 @@ export async function pushPackaged(
         ...target,
         layoutDir,
         digest: image.digest,
+        attachment,
+        allowHttp,
         mountFrom: neighbourOf(image.base, target.reference),
         clock: workshop.ports.clock,
         progress: task.bytes,
@@ -55,4 +80,8 @@ export async function pushPackaged(
     ({uploadedBytes, skippedBytes, mountedBytes}) =>
       `pushed ${formatBytes(uploadedBytes)}; ${formatBytes(skippedBytes + mountedBytes)} were there`,
   );
+  if (pushed.attached?.digest === null) {
+    terminal.note(`The bill of materials could not be attached: ${pushed.attached.why}`);
+  }
+  return pushed;
 }

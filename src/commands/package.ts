@@ -27,6 +27,16 @@ export default class Package extends ProjectCommand<typeof Package> {
       summary: 'Push the image to a registry, and print the reference by digest.',
       helpValue: 'REF',
     }),
+    sbom: Flags.boolean({
+      default: true,
+      allowNo: true,
+      summary: 'Attach the bill of materials to the image that is pushed.',
+    }),
+    'allow-http': Flags.boolean({
+      default: false,
+      summary:
+        'Speak http without TLS with registries beyond this machine: whoever listens can read the password.',
+    }),
     out: Flags.string({summary: 'Also write the OCI image layout to a folder.', helpValue: 'DIR'}),
     archive: Flags.string({
       summary: 'Also write an archive that docker load, podman load and nerdctl load take.',
@@ -56,6 +66,8 @@ export default class Package extends ProjectCommand<typeof Package> {
       base = null,
       platform = null,
       push = null,
+      sbom,
+      'allow-http': allowHttp,
       out = null,
       archive = null,
       load,
@@ -70,6 +82,8 @@ export default class Package extends ProjectCommand<typeof Package> {
       base,
       platform,
       push,
+      attachSbom: sbom,
+      allowHttp,
       outputs,
       signal,
     });
