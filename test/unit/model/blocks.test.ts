@@ -4,7 +4,7 @@ import type {GraphProto, ModelProto, NodeProto} from '../../../src/model/onnx.ts
 import {quantizeBlocks} from '../../../src/model/quantize/block-matrix.ts';
 import {quantizeInt4, quantizeInt8Blocks} from '../../../src/model/quantize/blocks.ts';
 import {transpose} from '../../../src/model/quantize/matrix.ts';
-import {makeTensor, tensorValues} from '../../../src/model/tensor.ts';
+import {makeTensor} from '../../../src/model/tensor.ts';
 import type {ReadExternal} from '../../../src/model/tensor.ts';
 import {
   bytesOf,
