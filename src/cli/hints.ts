@@ -51,7 +51,12 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   IMAGE_MISSING: () => ['$ thaw package'],
   IMAGE_STALE: () => ['$ thaw package'],
   // One that was pulled is not thaw's to build again.
-  IMAGE_INVALID: ({reference}) => (reference === undefined ? ['$ thaw package'] : ['Choose another image.']),
+  IMAGE_INVALID: ({reference, wanted}) =>
+    wanted === 'base'
+      ? ['docs/images.md says what a base must have.']
+      : reference === undefined
+        ? ['$ thaw package']
+        : ['Choose another image.'],
   IMAGE_TOO_LARGE: ({largest}) => [
     largest === 'model'
       ? 'Set model.quantize to auto in thaw.yaml, or choose a smaller model.'
@@ -127,7 +132,11 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   INTERRUPTED: () => [],
 };
 
+const ANOTHER_BASE =
+  'Name another base, such as a copy of the public one in a registry that can be reached: thaw package --base REF';
+
 /** What the user can do about an error. */
 export function hintsFor(code: ErrorCode, facts: JsonObject): readonly string[] {
-  return ADVICE[code](facts);
+  const advice = ADVICE[code](facts);
+  return facts['wanted'] === 'base' ? [...advice, ANOTHER_BASE] : advice;
 }

@@ -96,7 +96,10 @@ describe.skipIf(missing.length > 0)(`an image on a base from a real registry${sk
 
   test('stands on its layers, takes them from there when it is pushed, and says what is in it', async () => {
     const {image, pushed, layoutDir, sbom} = await thawPackage(
-      ...['--base', `${host}/team/base:1`, '--push', `${host}/team/demo:1`],
+      '--base',
+      `${host}/team/base:1`,
+      '--push',
+      `${host}/team/demo:1`,
     );
     expect(image.base).toMatchObject({kind: 'registry', reference: base.reference});
     const below = image.layers.filter(({role}) => role === 'base');
@@ -173,9 +176,7 @@ describe.skipIf(missing.length > 0)(`an image on a base from a real registry${sk
       return fileEntry(path, {bytes: Buffer.from(text)});
     });
     await pushBase(`${host}/team/arm:1`, 'linux/arm64', [entries]);
-    const {image, layoutDir} = await thawPackage(
-      ...['--platform', 'linux/arm64', '--base', `${host}/team/arm:1`],
-    );
+    const {image, layoutDir} = await thawPackage('--platform', 'linux/arm64', '--base', `${host}/team/arm:1`);
     expect(image).toMatchObject({platform: 'linux/arm64', base: {kind: 'registry', glibc: '2.36'}});
     const bundle = join(await scratch(), 'arm');
     await mkdir(bundle);
