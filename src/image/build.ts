@@ -175,7 +175,7 @@ export function planImage(
     layers: [
       ...(base.entries.length === 0 ? [] : [{role: 'base', entries: base.entries, compression: 6} as const]),
       // The largest layer, and the same for every function: compressed once, then found in the cache.
-      {role: 'runtime', entries: parts.runtime, compression: 9},
+      {role: 'runtime', entries: parts.runtime, compression: 7},
       {role: 'model', entries: parts.model, compression: parts.modelCompression},
       ...(parts.handler === null ? [] : [layerOf('handler', 'opt/thaw/handler/handler.mjs', parts.handler)]),
       layerOf('config', 'opt/thaw/config/serve.json', Buffer.from(`${canonicalJson(parts.serve)}\n`)),

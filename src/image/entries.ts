@@ -117,7 +117,7 @@ export async function* readSource({file, cut}: FileSource, signal?: AbortSignal)
   const range = cut === undefined ? {} : {start: cut.head.length, end: cut.bytes - 1};
   if (cut !== undefined) yield cut.head;
   yield* createReadStream(file, {
-    highWaterMark: 1 << 20,
+    highWaterMark: 1 << 18,
     ...range,
     ...(signal && {signal}),
   }) as AsyncIterable<Buffer>;

@@ -1,5 +1,5 @@
-import {constants, crc32, createGzip} from 'node:zlib';
-import {Readable} from 'node:stream';
+import {crc32} from 'node:zlib';
+import {Deflate} from 'pako';
 
 /**
  * How hard a layer is compressed: zlib's levels, or `stored`, which is valid gzip that compresses nothing, for
@@ -7,7 +7,7 @@ import {Readable} from 'node:stream';
  */
 export type Compression = Level | 'stored';
 
-type Level = 1 | 6 | 9;
+type Level = 1 | 6 | 7;
 
 /**
  * Compresses a stream as gzip whose bytes depend on the content alone: the header's time is 0 and its system byte
@@ -17,41 +17,55 @@ export async function* gzip(
   content: AsyncIterable<Uint8Array>,
   compression: Compression,
 ): AsyncGenerator<Uint8Array> {
-  yield Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);
-  if (compression === 'stored') yield* storedBody(content);
-  else yield* withoutHeader(deflated(content, compression));
-}
-
-function deflated(content: AsyncIterable<Uint8Array>, level: Level): AsyncIterable<Uint8Array> {
-  const source = Readable.from(content, {objectMode: false, highWaterMark: 1 << 18});
-  const compressor = createGzip({level, chunkSize: 1 << 17, strategy: constants.Z_DEFAULT_STRATEGY});
-  source.on('error', (error) => compressor.destroy(error));
-  compressor.on('close', () => source.destroy());
-  return source.pipe(compressor);
-}
-
-const HEADER_BYTES = 10;
-
-async function* withoutHeader(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let skip = HEADER_BYTES;
-  for await (const chunk of stream) {
-    if (skip < chunk.length) yield chunk.subarray(skip);
-    skip = Math.max(0, skip - chunk.length);
+  let checksum = 0;
+  let bytes = 0;
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      checksum = crc32(chunk, checksum);
+      bytes += chunk.length;
+      yield chunk;
+    }
   }
+  yield Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);
+  yield* compression === 'stored' ? stored(counted()) : deflated(counted(), compression);
+  const trailer = Buffer.alloc(8);
+  trailer.writeUInt32LE(checksum, 0);
+  trailer.writeUInt32LE(bytes % 2 ** 32, 4);
+  yield trailer;
+}
+
+/**
+ * Of zlib's memory levels the one whose blocks are half as long as usual: programs change their character often, and
+ * come out smaller by a quarter of a per cent.
+ */
+const MEMORY_LEVEL = 7;
+
+/**
+ * Deflates by the algorithm of zlib as it is published, in JavaScript. Node's own zlib would give other bytes in a Node
+ * that was built against the system's, and Chromium's, which is in most, is 3 % worse on programs.
+ */
+async function* deflated(content: AsyncIterable<Uint8Array>, level: Level): AsyncGenerator<Uint8Array> {
+  const options = {level, memLevel: MEMORY_LEVEL, raw: true, chunkSize: 1 << 17, legacyHash: true};
+  const deflate = new Deflate(options);
+  let ready: Uint8Array[] = [];
+  deflate.onData = (piece) => void ready.push(piece);
+  for await (const chunk of content) {
+    deflate.push(chunk, false);
+    yield* ready;
+    ready = [];
+  }
+  deflate.push(new Uint8Array(), true);
+  yield* ready;
 }
 
 /** The largest block that deflate can store (RFC 1951, 3.2.4). */
 const STORED_BLOCK_BYTES = 65_535;
 
-/** Deflate's stored blocks, cut at fixed places whatever the chunks, then gzip's trailer (RFC 1952). */
-async function* storedBody(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Deflate's stored blocks, cut at fixed places whatever the chunks. */
+async function* stored(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const block = Buffer.alloc(STORED_BLOCK_BYTES);
   let filled = 0;
-  let checksum = 0;
-  let bytes = 0;
   for await (const chunk of content) {
-    checksum = crc32(chunk, checksum);
-    bytes += chunk.length;
     for (let from = 0; from < chunk.length;) {
       const take = Math.min(STORED_BLOCK_BYTES - filled, chunk.length - from);
       block.set(chunk.subarray(from, from + take), filled);
@@ -64,10 +78,6 @@ async function* storedBody(content: AsyncIterable<Uint8Array>): AsyncGenerator<U
     }
   }
   yield storedBlock(block.subarray(0, filled), true);
-  const trailer = Buffer.alloc(8);
-  trailer.writeUInt32LE(checksum, 0);
-  trailer.writeUInt32LE(bytes % 2 ** 32, 4);
-  yield trailer;
 }
 
 function storedBlock(content: Uint8Array, last: boolean): Uint8Array {

@@ -21,7 +21,7 @@ export interface LayerPlan {
 const GZIP_LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
 
 /** Part of every cache key: raise it when the same entries shall give other bytes. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** What the cache remembers of a layer beside its blob. */
 interface CacheRecord {

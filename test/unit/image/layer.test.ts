@@ -44,7 +44,7 @@ describe('a layer', () => {
   test('has the same bytes on every machine and at every time', async () => {
     const layer = await layerOf(ENTRIES, await scratch());
     expect(layer.diffId).toBe('sha256:547086ca00d2e1c6dd79375b040151cb0093f46278eeff408ccee235afb4d54f');
-    expect(layer.digest).toBe('sha256:beeeed9f90b193a78517b19e469534169a770e2287b260c2a9abac86acfead84');
+    expect(layer.digest).toBe('sha256:9d205d1e057b1f495dbca8fb4e4f7be51cdff026c9fe686832e0fc16e7391330');
     expect(layer.bytes).toBeLessThan(layer.unpackedBytes);
   });
 
@@ -213,12 +213,15 @@ describe('gzip', () => {
     for (let from = 0; from < content.length; from += bytes) yield content.subarray(from, from + bytes);
   }
 
-  test.each([1, 6, 'stored'] as const)('%s can be unpacked, whatever the chunks it came in', async (how) => {
-    const first = await collect(gzip(inChunks(1000), how));
-    expect(gunzipSync(first).equals(content)).toBe(true);
-    expect((await collect(gzip(inChunks(77_777), how))).equals(first)).toBe(true);
-    expect((await collect(gzip(inChunks(content.length), how))).equals(first)).toBe(true);
-  });
+  test.each([1, 6, 7, 'stored'] as const)(
+    '%s can be unpacked, whatever the chunks it came in',
+    async (how) => {
+      const first = await collect(gzip(inChunks(1000), how));
+      expect(gunzipSync(first).equals(content)).toBe(true);
+      expect((await collect(gzip(inChunks(77_777), how))).equals(first)).toBe(true);
+      expect((await collect(gzip(inChunks(content.length), how))).equals(first)).toBe(true);
+    },
+  );
 
   test('tells neither time nor system', async () => {
     const packed = await collect(gzip(inChunks(1000), 6));
