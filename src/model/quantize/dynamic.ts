@@ -1,22 +1,14 @@
-import type {CpuClass} from '../../core/model.ts';
-import {nodesWithin, operatorOf} from '../onnx.ts';
 import type {NodeProto} from '../onnx.ts';
 import {opsetOf} from './assemble.ts';
 import type {Quantizable} from './byte-weights.ts';
 import {quantizableEmbedding} from './embeddings.ts';
+import {usersIn} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
+import {levelsOn} from './levels.ts';
 import {quantizableLstm} from './lstm.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
 import {quantizableProduct} from './products.ts';
 import {rewriteNodes} from './rewrite.ts';
-
-/**
- * How far from zero a weight byte may be. With 64 steps no sum can saturate on CPUs without VNNI (see
- * `quantizePerColumn`); where sums have 32 bits, all 127 are right.
- */
-export function levelsOn(cpu: CpuClass): number {
-  return cpu === 'vnni' || cpu === 'arm64' ? 127 : 64;
-}
 
 /**
  * Quantizes a model dynamically: weights become signed bytes with a scale for each output channel, activations are
@@ -47,17 +39,4 @@ function createQuantizableAt({
     quantizableProduct(node, index) ??
     quantizableLstm(node, index, readExternal, levels) ??
     quantizableEmbedding(node, index, readExternal, opset, usersOf);
-}
-
-/** The operators that read each value, in all graphs. */
-function usersIn(nodes: readonly NodeProto[]): ReadonlyMap<string, readonly string[]> {
-  const users = new Map<string, string[]>();
-  for (const node of nodesWithin(nodes)) {
-    for (const name of node.input) {
-      const known = users.get(name);
-      if (known) known.push(operatorOf(node));
-      else users.set(name, [operatorOf(node)]);
-    }
-  }
-  return users;
 }

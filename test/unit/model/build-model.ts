@@ -31,6 +31,12 @@ export function node(
 
 const NO_LISTS = {floats: [], ints: [], strings: [], tensors: [], graphs: []};
 export const intAttribute = (name: string, i: number): AttributeProto => ({...NO_LISTS, name, i, type: 2});
+export const intsAttribute = (name: string, ints: readonly number[]): AttributeProto => ({
+  ...NO_LISTS,
+  name,
+  ints,
+  type: 7,
+});
 export const floatAttribute = (name: string, f: number): AttributeProto => ({...NO_LISTS, name, f, type: 1});
 export const textAttribute = (name: string, text: string): AttributeProto => ({
   ...NO_LISTS,
