@@ -62,7 +62,7 @@ async function readModelFile(path: string): Promise<Buffer> {
     if (size > FILE_BYTES_MAX) {
       throw new ThawError(
         'MODEL_UNSUPPORTED',
-        `${path} has ${formatBytes(size)} in one file, more than the 2 GB that protobuf can carry`,
+        `${path} has ${formatBytes(size)} in one file: without external data neither protobuf nor ONNX Runtime takes more than 2 GB`,
         {file: path, bytes: size, bytesMax: FILE_BYTES_MAX},
       );
     }

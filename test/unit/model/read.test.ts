@@ -1,4 +1,4 @@
-import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
+import {mkdir, mkdtemp, readFile, rm, truncate, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import * as fc from 'fast-check';
@@ -92,6 +92,17 @@ describe('what is not a whole ONNX model is refused', () => {
   test('an empty file', async () => {
     const error = await refusal(readModel(await write('empty.onnx', '')));
     expect([error.code, error.message]).toEqual(['MODEL_INVALID', expect.stringContaining('is empty')]);
+  });
+
+  test('more than one file can carry', async () => {
+    const file = await write('huge.onnx', '');
+    await truncate(file, 2 ** 31);
+    const error = await refusal(readModel(file));
+    expect(error.code).toBe('MODEL_UNSUPPORTED');
+    expect(error.message).toContain(
+      'without external data neither protobuf nor ONNX Runtime takes more than 2 GB',
+    );
+    await rm(file);
   });
 
   test.each([100, 5000, 301_515])('a model cut off after %i bytes', async (bytes) => {
