@@ -41,14 +41,9 @@ export async function openDocker(): Promise<TestDocker> {
   const socket = join(folder, 'docker.sock');
   const logFile = join(folder, 'log');
   const log = openSync(logFile, 'w');
-  const child = spawn(
-    'dockerd',
-    [
-      ...['--host', `unix://${socket}`, '--data-root', join(folder, 'data')],
-      ...['--exec-root', join(folder, 'run'), '--pidfile', join(folder, 'pid')],
-    ],
-    {stdio: ['ignore', log, log]},
-  );
+  const socketAndData = ['--host', `unix://${socket}`, '--data-root', join(folder, 'data')];
+  const runtimeState = ['--exec-root', join(folder, 'run'), '--pidfile', join(folder, 'pid')];
+  const child = spawn('dockerd', [...socketAndData, ...runtimeState], {stdio: ['ignore', log, log]});
   closeSync(log);
   const stop = async (): Promise<void> => {
     await end(child);
