@@ -156,6 +156,9 @@ function speaksNoTls(error: unknown): boolean {
   const code = systemCode(error.cause) ?? '';
   return (
     /^(ERR_SSL_|EPROTO|ECONNRESET|ECONNREFUSED|UND_ERR_SOCKET)/.test(code) ||
-    /wrong version number|packet length too long|ssl3_get_record/i.test(messageOf(error.cause))
+    // Proxies mostly open no tunnel to the ports of plain http.
+    /wrong version number|packet length too long|ssl3_get_record|^Proxy response/i.test(
+      messageOf(error.cause),
+    )
   );
 }

@@ -90,15 +90,17 @@ export async function openTransport(options: TransportOptions): Promise<Transpor
     return proxied;
   };
 
+  /** Origins that have answered once: of them more patience is due. */
+  const reached = new Set<string>();
+
   const sendOnce = async (asked: RegistryRequest, url: URL): Promise<RegistryAnswer> => {
     const {method, headers, body, authorization, signal} = asked;
     const isHome = url.origin === asked.url.origin;
     const stalled = new AbortController();
     // A proxy that drops the tunnel says nothing at all; a long body has its own clock.
     const isLong = body !== undefined && body.bytes > LONG_BODY_BYTES;
-    const timer = isLong
-      ? undefined
-      : setTimeout(() => stalled.abort(noAnswer()), connectTimeoutMs + idleTimeoutMs);
+    const patienceMs = connectTimeoutMs + (reached.has(url.origin) ? idleTimeoutMs : connectTimeoutMs);
+    const timer = isLong ? undefined : setTimeout(() => stalled.abort(noAnswer()), patienceMs);
     const either = AbortSignal.any([signal, stalled.signal]);
     const sent = request(url, {
       method,
@@ -114,6 +116,7 @@ export async function openTransport(options: TransportOptions): Promise<Transpor
       signal: either,
     });
     const answer = await orAborted(sent, either).finally(() => clearTimeout(timer));
+    reached.add(url.origin);
     return {method, url, status: answer.statusCode, headers: answer.headers, body: answer.body};
   };
 
@@ -181,8 +184,9 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
   }
 }
 
+/** Without a code: that long is not waited twice. */
 function noAnswer(): Error {
-  return Object.assign(new Error('nothing came in time'), {code: 'ETIMEDOUT'});
+  return new Error('nothing came in time');
 }
 
 /** How long to wait before the next attempt: up to twice as long each time, the more so the higher the random number. */

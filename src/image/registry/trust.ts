@@ -1,3 +1,4 @@
+import {X509Certificate} from 'node:crypto';
 import {readdir, readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as tls from 'node:tls';
@@ -98,6 +99,8 @@ function onlyNew(texts: readonly string[]): readonly string[] {
 export function secureContext({authorities, identities}: Trust, host: string): tls.SecureContext | null {
   if (authorities.length === 0 && identities.length === 0) return null;
   try {
+    // A context passes over what makes no sense.
+    for (const authority of authorities) new X509Certificate(authority);
     return tls.createSecureContext({
       ...(authorities.length > 0 && {ca: [...trustedAnyway(), ...authorities]}),
       ...(identities.length > 0 && {

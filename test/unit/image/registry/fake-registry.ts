@@ -40,6 +40,10 @@ export interface FakeRegistryOptions {
   readonly blobsAt?: () => string;
   /** Whether an upload that was cut can say how far it came. */
   readonly resumes?: boolean;
+  /** Whether it keeps lists of what refers to an image. */
+  readonly lists?: boolean;
+  /** Whether it takes manifests of anything but images. */
+  readonly takesArtifacts?: boolean;
 }
 
 export interface FakeRegistry {
@@ -230,18 +234,34 @@ export async function startFakeRegistry(first: FakeRegistryOptions = {}): Promis
     fault: Fault | null,
   ): void {
     if (method === 'PUT') {
-      const {config, layers} = JSON.parse(body.toString()) as {
-        config: {digest: string};
-        layers: {digest: string}[];
+      const {
+        config,
+        layers = [],
+        manifests: listed = [],
+        subject,
+      } = JSON.parse(body.toString()) as {
+        config?: {digest: string; mediaType: string};
+        layers?: {digest: string}[];
+        manifests?: {digest: string}[];
+        subject?: {digest: string};
       };
-      const absent = [config, ...layers].filter(({digest}) => !links.has(`${repository}@${digest}`));
+      if (options.takesArtifacts === false && config?.mediaType.includes('empty'))
+        return complain(response, 400, 'MANIFEST_INVALID', 'unknown media type');
+      const absent = [...(config ? [config] : []), ...layers].filter(
+        ({digest}) => !links.has(`${repository}@${digest}`),
+      );
+      absent.push(...listed.filter(({digest}) => !manifests.has(`${repository}@${digest}`)));
       if (absent.length > 0) return complain(response, 400, 'MANIFEST_BLOB_UNKNOWN', 'a blob is missing');
       const digest = digestOf(body);
       const kept = {bytes: body, type: request.headers['content-type'] ?? ''};
       manifests.set(`${repository}@${digest}`, kept);
       if (!name.startsWith('sha256:')) manifests.set(`${repository}:${name}`, kept);
       const said = fault === 'wrong digest' ? digestOf(Buffer.from('lie')) : digest;
-      return void response.writeHead(201, {'docker-content-digest': said}).end();
+      response.writeHead(201, {
+        'docker-content-digest': said,
+        ...(options.lists && subject && {'oci-subject': subject.digest}),
+      });
+      return void response.end();
     }
     const found = manifests.get(`${repository}${name.startsWith('sha256:') ? '@' : ':'}${name}`);
     if (found === undefined) return complain(response, 404, 'MANIFEST_UNKNOWN', 'no such manifest');

@@ -1,17 +1,7 @@
 import {describe, expect, test} from 'vitest';
-import {openRegistry} from '../../../../src/image/registry/client.ts';
 import {parseComplaint} from '../../../../src/image/registry/refusal.ts';
-import {ownSurroundings} from '../../../../src/image/registry/surroundings.ts';
-import {
-  discard,
-  openTransport,
-  parseRetryAfter,
-  scheduleRetry,
-} from '../../../../src/image/registry/transport.ts';
+import {parseRetryAfter, scheduleRetry} from '../../../../src/image/registry/transport.ts';
 import {parseReceived} from '../../../../src/image/registry/upload.ts';
-import {failureOf, never} from '../fixture.ts';
-import {startFakeRegistry} from './fake-registry.ts';
-import {stillClock} from './still-clock.ts';
 
 test('attempts are farther and farther apart, up to a limit', () => {
   expect([1, 2, 3, 4, 9].map((attempt) => scheduleRetry(attempt, 1))).toEqual([250, 500, 1000, 2000, 8000]);
@@ -54,70 +44,4 @@ describe('what a registry complains of', () => {
     expect(parseComplaint('x'.repeat(5000), 'text/plain').words.length).toBeLessThan(400);
     expect(parseComplaint('\u001b[31mred', '').words).toBe('[31mred');
   });
-});
-
-describe('a proxy', () => {
-  test('is not asked the way to this machine itself', async () => {
-    const registry = await startFakeRegistry();
-    const {HTTP_PROXY, HTTPS_PROXY} = process.env;
-    Object.assign(process.env, {HTTP_PROXY: 'http://127.0.0.1:1', HTTPS_PROXY: 'http://127.0.0.1:1'});
-    try {
-      const options = {registry: registry.host, credentials: null, clock: stillClock(), signal: never};
-      await (await openRegistry(options)).close();
-      expect(registry.seen.map(({url}) => url)).toEqual(['/v2/']);
-      const elsewhere = openRegistry({...options, registry: 'registry.invalid', allowHttp: true});
-      expect(await failureOf(elsewhere)).toMatchObject({facts: {code: 'ECONNREFUSED'}});
-    } finally {
-      restore({HTTP_PROXY, HTTPS_PROXY});
-    }
-  });
-
-  test('carries plain http as it is, and one that drops the tunnel for https is not waited for', async () => {
-    const proxy = await startFakeRegistry();
-    const {HTTP_PROXY, HTTPS_PROXY} = process.env;
-    Object.assign(process.env, {HTTP_PROXY: `http://${proxy.host}`, HTTPS_PROXY: `http://${proxy.host}`});
-    try {
-      const failure = await failureOf(
-        openRegistry({
-          registry: 'registry.invalid',
-          credentials: null,
-          clock: stillClock(),
-          connectTimeoutMs: 100,
-          idleTimeoutMs: 100,
-          signal: never,
-        }),
-      );
-      expect(failure.code).toBe('PROVIDER_UNREACHABLE');
-      const transport = await openTransport({
-        host: 'registry.invalid',
-        surroundings: ownSurroundings(),
-        clock: stillClock(),
-        allowHttp: true,
-      });
-      const url = new URL('http://registry.invalid/v2/');
-      const answer = await transport.send({method: 'GET', url, retry: true, signal: never});
-      await discard(answer);
-      await transport.close();
-      expect(answer.status).toBe(200);
-      expect(proxy.seen.map(({url}) => url)).toEqual(['http://registry.invalid/v2/']);
-    } finally {
-      restore({HTTP_PROXY, HTTPS_PROXY});
-    }
-  });
-});
-
-function restore(before: {readonly [name: string]: string | undefined}): void {
-  for (const [name, value] of Object.entries(before)) {
-    if (value === undefined) Reflect.deleteProperty(process.env, name);
-    else process.env[name] = value;
-  }
-}
-
-test('a registry elsewhere is never spoken to without https unless that is allowed', async () => {
-  const clock = stillClock();
-  const failure = await failureOf(
-    openRegistry({registry: 'registry.invalid', credentials: null, clock, signal: never}),
-  );
-  expect(failure.code).toBe('PROVIDER_UNREACHABLE');
-  expect(failure.message).toContain('https://registry.invalid/v2/');
 });
