@@ -14,6 +14,8 @@ export interface Use {
   readonly node: NodeProto;
   /** Which of the node's inputs it is. */
   readonly input: number;
+  /** Of the graph that the node stands in. */
+  readonly index: GraphIndex;
 }
 
 /** A large weight of a model, wherever it stands. */
@@ -93,8 +95,8 @@ function usesOf(model: ModelProto): Map<TensorProto, {readonly name: string; rea
         const tensor = largeConstant(name, index);
         if (!tensor) continue;
         const known = uses.get(tensor);
-        if (known) known.uses.push({node, input});
-        else uses.set(tensor, {name, uses: [{node, input}]});
+        if (known) known.uses.push({node, input, index});
+        else uses.set(tensor, {name, uses: [{node, input, index}]});
       }
     }
   }

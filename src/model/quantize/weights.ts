@@ -60,8 +60,13 @@ function toBytes(
 }
 
 /** The axis of a weight along which its scales differ: that of what the node gives out. Null if it is no weight. */
-function channelAxis({node, input}: Use, rank: number): number | null {
+function channelAxis(use: Use, rank: number): number | null {
   if (rank < 2) return null;
+  if (ARRANGING.has(operatorOf(use.node))) return becomesWeight(use) ? 0 : null;
+  return weightAxis(use, rank);
+}
+
+function weightAxis({node, input}: Pick<Use, 'node' | 'input'>, rank: number): number | null {
   const isSet = (name: string): boolean => Number(attributeOf(node, name)?.i ?? 0) !== 0;
   switch (operatorOf(node)) {
     case 'MatMul':
@@ -86,3 +91,31 @@ function channelAxis({node, input}: Use, rank: number): number | null {
       return null;
   }
 }
+
+/** Operators that put a weight's values elsewhere, as exporters let them do before the weight is used. */
+const ARRANGING = new Set([
+  'Concat',
+  'Identity',
+  'Reshape',
+  'Slice',
+  'Split',
+  'Squeeze',
+  'Transpose',
+  'Unsqueeze',
+]);
+
+/** Whether all that is made of a value, by arranging it, is weights: its first axis is then that of the channels. */
+function becomesWeight({node, index}: Pick<Use, 'node' | 'index'>): boolean {
+  return node.output.every((name) => {
+    if (index.readElsewhere.has(name)) return false;
+    const readers = index.readers.get(name) ?? [];
+    return readers.every((reader) =>
+      ARRANGING.has(operatorOf(reader))
+        ? becomesWeight({node: reader, index})
+        : weightAxis({node: reader, input: reader.input.indexOf(name)}, ARRANGED_RANK) !== null,
+    );
+  });
+}
+
+/** Which axis it is does not matter there: only whether there is one. */
+const ARRANGED_RANK = 2;

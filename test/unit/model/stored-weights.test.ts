@@ -217,6 +217,23 @@ describe('the graph', () => {
     expect(names(inner)).toEqual(['own_int8', 'own_scale', 'k_int8', 'k_scale']);
   });
 
+  test('a weight that is turned or put together before it is used is one, a constant that is added is none', () => {
+    const own = makeTensor('w', [N, K], weight);
+    const turned = node('Transpose', ['w'], ['t']);
+    const {graph: made} = quantized(
+      quantizeWeights,
+      around([turned, node('MatMul', ['x', 't'], ['y'])], {initializer: [own]}),
+    );
+    expect(operators(made)).toEqual(['com.microsoft.DequantizeLinear', 'Transpose', 'MatMul']);
+    expect(valuesOf(made, 'w_scale').dims).toEqual([N]);
+    for (const added of [
+      [turned, node('Add', ['x', 't'], ['y'])],
+      [turned, node('MatMul', ['x', 't'], ['z']), node('Add', ['x', 't'], ['y'])],
+    ]) {
+      expect(attempt(quantizeWeights, around(added, {initializer: [own]})).failure).toContain('no product');
+    }
+  });
+
   test('in the oldest format weights are inputs in name only: they are dropped from there', () => {
     const input = [value('x', ['rows', K]), value('w', [K, N])];
     const {graph: made, model: whole} = quantized(quantizeWeights, {
