@@ -1,15 +1,15 @@
-import {readFile} from 'node:fs/promises';
+import {readFile, rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {Config} from '../config/config.ts';
 import {writeWhole} from '../core/disk.ts';
-import type {Digest} from '../core/digest.ts';
-import type {Verdict} from '../core/model.ts';
 import type {HostOnnxRuntime} from '../core/ports.ts';
 import type {Calibration} from '../model/calibration.ts';
 import {inspectCpu} from '../model/cpu.ts';
-import {judge, restoreChosen, verdictKey, type JudgeSettings, type Judgement} from '../model/judge.ts';
+import {judge, type JudgeSettings, type Judgement} from '../model/judge.ts';
 import {createProbe} from '../model/probe.ts';
 import type {OpenModel} from '../model/read.ts';
+import {renderJudgement, restoreJudgement} from '../model/stored-judgement.ts';
+import {verdictKey} from '../model/verdict-key.ts';
 import {thawDir} from './project.ts';
 
 export interface JudgeModelRequest {
@@ -19,31 +19,32 @@ export interface JudgeModelRequest {
   readonly onnxruntime: HostOnnxRuntime;
   readonly packageDir: string;
   readonly signal: AbortSignal;
-  readonly onProgress: (done: number, total: number) => void;
+  readonly onStep: (step: string) => void;
 }
 
 /** The measured choice between the forms of a model; measured once, as long as nothing it depends on has changed. */
 export async function judgeModel(
   request: JudgeModelRequest,
 ): Promise<Judgement & {readonly remembered: boolean}> {
-  const {config, source, calibration, onnxruntime, packageDir, signal, onProgress} = request;
+  const {config, source, calibration, onnxruntime, packageDir, signal, onStep} = request;
   const {quantize: mode, objective, accept} = config.model;
-  const cpu = await inspectCpu();
   const settings: JudgeSettings = {
     mode,
     objective,
     accept,
     calibration,
+    madeFor: 'any',
+    shaping: true,
     onnxruntime: onnxruntime.version,
-    cpu,
+    cpu: await inspectCpu(),
   };
   const key = verdictKey(source.model, settings);
-  const file = join(thawDir(config), 'verdict.json');
-  const outDir = join(thawDir(config), 'model');
+  const dir = thawDir(config);
+  const file = join(dir, 'verdict.json');
+  const outDir = join(dir, 'model');
 
-  const known = await readVerdict(file, key);
-  const restored = known && (await restoreChosen(known, source, outDir, signal));
-  if (known && restored) return {verdict: known, chosen: restored, remembered: true};
+  const known = await restoreJudgement(await readFile(file, 'utf8').catch(() => ''), key, dir);
+  if (known) return {...known, remembered: true};
 
   const probe = createProbe({
     nodePath: process.execPath,
@@ -51,17 +52,9 @@ export async function judgeModel(
     onnxruntimeDir: onnxruntime.dir,
     signal,
   });
-  const judgement = await judge({...settings, source, outDir, probe, signal, onProgress});
-  await writeWhole(file, `${JSON.stringify({key, verdict: judgement.verdict}, null, 2)}\n`);
+  // What an earlier verdict chose is of no use any more.
+  await rm(outDir, {recursive: true, force: true});
+  const judgement = await judge({...settings, source, outDir, probe, signal, onStep});
+  await writeWhole(file, renderJudgement(key, judgement, dir));
   return {...judgement, remembered: false};
-}
-
-/** A stored verdict, if it was reached under the same circumstances. What cannot be read is measured again. */
-async function readVerdict(file: string, key: Digest): Promise<Verdict | null> {
-  try {
-    const stored = JSON.parse(await readFile(file, 'utf8')) as {key: Digest; verdict: Verdict};
-    return stored.key === key ? stored.verdict : null;
-  } catch {
-    return null;
-  }
 }

@@ -8,8 +8,8 @@ import {buildImage, parseSourceDateEpoch, type BuildStage} from '../image/build.
 import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
 import type {Pushed} from '../image/registry/push.ts';
 import {readCalibration} from '../model/calibration.ts';
-import {serveManifest} from '../model/judge.ts';
 import {openModel, type OpenModel} from '../model/read.ts';
+import {serveManifest} from '../model/serve-manifest.ts';
 import {onnxRuntimeFor} from '../onnxruntime/index.ts';
 import {openBase, readBaseRequest} from './choose-base.ts';
 import {layersDirOf, type Workshop} from './compose.ts';
@@ -77,17 +77,18 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
     (task) => workshop.hostOnnxRuntime(task.bytes),
     ({version}) => `ONNX Runtime ${version} to measure with`,
   );
-  const {verdict, chosen} = await withTask(
+  const judgement = await withTask(
     terminal,
     'measuring the model',
     (task) => {
-      const onProgress = (done: number, total: number): void => task.update(`process ${done} of ${total}`);
+      const onStep = (step: string): void => task.update(step);
       const packageDir = workshop.installation.root;
-      return judgeModel({config, source, calibration, onnxruntime, packageDir, signal, onProgress});
+      return judgeModel({config, source, calibration, onnxruntime, packageDir, signal, onStep});
     },
     ({verdict, remembered}) =>
       remembered ? `model as measured before: ${verdict.why}` : `model: ${verdict.why}`,
   );
+  const {verdict, chosen} = judgement;
   terminal.note(renderVerdict(verdict, terminal.paint));
 
   const imageRuntime = await withTask(
@@ -105,7 +106,7 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
         platform,
         base,
         model: chosen.files,
-        serve: serveManifest(config.name, source.model, chosen, onnxruntime.version),
+        serve: serveManifest(config.name, source.model, judgement),
         handler: handler?.code ?? null,
         sources: await digestSources(config, source, handler),
         recipe: imageRecipe(config, workshop.installation.version),

@@ -1,24 +1,67 @@
 import type {Image} from '../core/image.ts';
-import type {Verdict} from '../core/model.ts';
+import {sameJson} from '../core/json.ts';
+import type {CandidateTimes, Verdict} from '../core/model.ts';
 import {formatBytes, formatMs} from '../core/units.ts';
+import {describeShape} from '../model/choose-shape.ts';
 import {renderTable} from './table.ts';
 import type {Paint} from './terminal.ts';
 
-/** What was measured of each form of the model, and which one is served. */
+/** What was measured of each form of the model, which one is served, and how it is loaded. */
 export function renderVerdict(verdict: Verdict, paint: Paint): string {
-  const measured = verdict.candidates.filter(({times}) => times !== null);
-  const rows = measured.map(({mode, bytes, times, drift, accepted}) => [
-    mode === 'none' ? 'original' : mode,
-    formatBytes(bytes),
-    ...[times?.loadMs, times?.firstMs, times?.warmMs].map((ms) => formatMs(ms ?? NaN)),
-    drift.length === 0 ? '' : Math.min(...drift.map((output) => output.cosine)).toFixed(6),
-    mode === verdict.chosen ? paint.good('served') : accepted === false ? paint.warn('outside accept') : '',
+  const {candidates, untried, shapings, shapeWhy, warnings} = verdict;
+  const failures = candidates.flatMap(({mode, failure}) =>
+    failure === null ? [] : [paint.dim(`  no ${mode}: ${failure}`)],
+  );
+  return [
+    renderCandidates(verdict, paint),
+    ...failures,
+    ...groupByWhy(untried).map(([modes, why]) => paint.dim(`  not tried: ${modes.join(', ')}: ${why}`)),
+    ...(shapings.length > 0 ? [renderShapings(verdict, paint), `  ${shapeWhy}`] : []),
+    ...warnings.map((warning) => paint.warn(`  ${warning}`)),
+  ].join('\n');
+}
+
+function renderCandidates({candidates, chosen, rows: judged}: Verdict, paint: Paint): string {
+  const labelled = candidates.some(({accuracy}) => accuracy !== null);
+  const rows = candidates
+    .filter(({failure}) => failure === null)
+    .map(({mode, bytes, times, drift, accuracy, accepted, keptFloat}) => [
+      (mode === 'none' ? 'original' : mode) + (keptFloat.length > 0 ? ', mixed' : ''),
+      formatBytes(bytes),
+      ...renderTimes(times),
+      drift.length === 0 ? '' : Math.min(...drift.map((output) => output.cosine)).toFixed(6),
+      ...(labelled ? [accuracy === null ? '' : `${(100 * accuracy).toFixed(1)} %`] : []),
+      mode === chosen ? paint.good('chosen') : accepted === false ? paint.warn('outside accept') : '',
+    ]);
+  const head = ['', 'size', ...TIMES, judged > 0 ? 'cosine' : '', ...(labelled ? ['accuracy'] : []), ''];
+  return renderTable(head, rows, paint);
+}
+
+function renderShapings({shapings, shape}: Verdict, paint: Paint): string {
+  const rows = shapings.map((shaping) => [
+    describeShape(shaping.shape),
+    shaping.failure === null ? formatBytes(shaping.bytes) : '',
+    ...renderTimes(shaping.times),
+    sameJson(shaping.shape, shape) ? paint.good('chosen') : paint.dim(shaping.failure ?? ''),
   ]);
-  const failures = verdict.candidates
-    .filter(({failure}) => failure !== null)
-    .map(({mode, failure}) => paint.dim(`  no ${mode}: ${failure}`));
-  const table = renderTable(['', 'size', 'load', 'first', 'warm', 'cosine', ''], rows, paint);
-  return [table, ...failures].join('\n');
+  return renderTable(['loaded', 'size', ...TIMES, ''], rows, paint);
+}
+
+const TIMES = ['load', 'first', 'warm', 'memory'];
+
+const renderTimes = (times: CandidateTimes | null): string[] =>
+  times === null
+    ? TIMES.map(() => '')
+    : [
+        ...[times.loadMs, times.firstMs, times.warmMs].map((ms) => formatMs(ms)),
+        formatBytes(times.rssMb * 2 ** 20),
+      ];
+
+/** Modes that were left out for the same reason, together. */
+function groupByWhy(untried: Verdict['untried']): [readonly string[], string][] {
+  const modes = new Map<string, string[]>();
+  for (const {mode, why} of untried) modes.set(why, [...(modes.get(why) ?? []), mode]);
+  return [...modes].map(([why, of]) => [of, why]);
 }
 
 /** What an image consists of. */

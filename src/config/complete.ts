@@ -1,10 +1,10 @@
 import {dirname, resolve} from 'node:path';
 import type {Trigger} from '../core/function.ts';
 import type {Json} from '../core/json.ts';
+import {DEFAULT_ACCEPT} from '../core/model.ts';
 import type {Config, Settings} from './config.ts';
 import {SETTING_KEYS, type WrittenConfig, type WrittenSettings} from './schema.ts';
 
-const ACCEPT = {cosine: 0.998, nsr: 0.01, top1Drop: 0.005};
 const HTTP: Trigger = {kind: 'http', auth: 'iam'};
 
 /**
@@ -30,7 +30,7 @@ export function completeConfig(
       path: resolve(dir, written.model.path),
       quantize: written.model.quantize,
       calibration: written.model.calibration === undefined ? null : resolve(dir, written.model.calibration),
-      accept: {...ACCEPT, ...definedOnly(written.model.accept)},
+      accept: {...DEFAULT_ACCEPT, ...definedOnly(written.model.accept)},
       objective: written.model.objective,
     },
     image: written.image,

@@ -1,7 +1,7 @@
 import type {Trigger, Warmth} from '../core/function.ts';
 import type {Platform} from '../core/image.ts';
 import type {Json} from '../core/json.ts';
-import type {Accept, Objective} from '../core/model.ts';
+import type {Accept, Objective, QuantizeMode} from '../core/model.ts';
 
 /** How a function runs, complete but for what only a provider knows. */
 export interface Settings {
@@ -32,7 +32,7 @@ export interface Config {
   readonly name: string;
   readonly model: {
     readonly path: string;
-    readonly quantize: 'auto' | 'dynamic' | 'none';
+    readonly quantize: 'auto' | QuantizeMode;
     readonly calibration: string | null;
     readonly accept: Accept;
     readonly objective: Objective;

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type {Trigger} from '../core/function.ts';
+import {OBJECTIVES, QUANTIZE_MODES} from '../core/model.ts';
 import {FUNCTION_NAME_RULE, isFunctionName} from '../core/names.ts';
 import {DURATION_EXAMPLE, MEMORY_EXAMPLE, parseDuration, parseMemory} from '../core/units.ts';
 
@@ -112,7 +113,10 @@ export const configSchema = z.strictObject({
     .meta({description: `The function's name: ${FUNCTION_NAME_RULE}.`}),
   model: z.strictObject({
     path: z.string().min(1).meta({description: 'The ONNX file, relative to thaw.yaml.'}),
-    quantize: z.enum(['auto', 'dynamic', 'none']).default('auto'),
+    quantize: z
+      .enum(['auto', ...QUANTIZE_MODES])
+      .default('auto')
+      .meta({description: 'The best form of the model by measurement, or one form by name.'}),
     calibration: z
       .string()
       .min(1)
@@ -125,7 +129,7 @@ export const configSchema = z.strictObject({
         top1Drop: bound('<=', 'Most share of rows whose largest score may move.').optional(),
       })
       .default({}),
-    objective: z.enum(['balanced', 'cold', 'warm', 'size']).default('balanced'),
+    objective: z.enum(OBJECTIVES).default('balanced'),
   }),
   image: z
     .strictObject({

@@ -65,10 +65,19 @@ export interface Candidate {
   readonly mode: QuantizeMode;
   readonly digest: Digest;
   readonly bytes: number;
+  /** Session options without which the form is not what it is meant to be; they travel with it. */
+  readonly session: JsonObject;
+  /** How the ranges of activations were found; null where the form needs none. */
+  readonly calibrator: Calibrator | null;
+  /** Labels of the nodes that stay as they were because the result was outside `accept` without them. */
+  readonly keptFloat: readonly string[];
   /** Why this form could not be made or run; then there are no figures. */
   readonly failure: string | null;
+  /** Null too where drift ruled it out before it was timed. */
   readonly times: CandidateTimes | null;
   readonly drift: readonly Drift[];
+  /** Share of the labels that it gives; null where the rows have none. */
+  readonly accuracy: number | null;
   /** Whether every output is within `accept`; null where there were no rows to judge by. */
   readonly accepted: boolean | null;
 }
@@ -89,7 +98,13 @@ export type QuantizeMode = (typeof QUANTIZE_MODES)[number];
 export const CPU_CLASSES = ['any', 'vnni', 'avx2', 'arm64'] as const;
 export type CpuClass = (typeof CPU_CLASSES)[number];
 
-export type Objective = 'balanced' | 'cold' | 'warm' | 'size';
+/** The ways to find the range of a value, by what they do about outliers. */
+export const CALIBRATORS = ['min-max', 'percentile', 'entropy'] as const;
+export type Calibrator = (typeof CALIBRATORS)[number];
+
+/** What a form shall be best at. */
+export const OBJECTIVES = ['balanced', 'cold', 'warm', 'size'] as const;
+export type Objective = (typeof OBJECTIVES)[number];
 
 /** How far from the original a candidate may be, per output. */
 export interface Accept {
@@ -98,31 +113,79 @@ export interface Accept {
   readonly top1Drop: number;
 }
 
+/** How a form is laid out and loaded; none of it changes what the model says. */
+export interface Shape {
+  /**
+   * `inside`: weights are in the model file. `mapped`: they lie in a file beside it, which is mapped into memory.
+   * `ahead`: mapped, and the graph is already optimized, at the level that is right on every CPU.
+   */
+  readonly weights: 'inside' | 'mapped' | 'ahead';
+  /** Whether weights are copied into the order that the CPU likes best when the model is loaded. */
+  readonly prepacking: boolean;
+  /** Threads for one inference; null leaves it to ONNX Runtime: one for each core. */
+  readonly threads: number | null;
+}
+
+/** A shape of the chosen form, as measured. */
+export interface Shaping {
+  readonly shape: Shape;
+  /** What the model's files take together in the image. */
+  readonly bytes: number;
+  /** All session options: the form's own and the shape's. */
+  readonly session: JsonObject;
+  /** Why it could not be made or run, or that it changes what the model says. */
+  readonly failure: string | null;
+  readonly times: CandidateTimes | null;
+}
+
+/** What a form is held to where nobody says otherwise. */
+export const DEFAULT_ACCEPT: Accept = {cosine: 0.998, nsr: 0.01, top1Drop: 0.005};
+
 /** The measured comparison, and what was chosen. */
 export interface Verdict {
   readonly schema: 'thaw.verdict/1';
   readonly model: Digest;
+  /** What was asked for: the best, or one form whatever it does. */
+  readonly asked: 'auto' | QuantizeMode;
   readonly objective: Objective;
   readonly accept: Accept;
-  /** Rows used to judge drift. */
+  /** Rows used to judge drift. None of them calibrated. */
   readonly rows: number;
+  /** Rows used to calibrate, and to find the nodes that must stay float. */
+  readonly calibrationRows: number;
+  /** The machine that measured. */
   readonly cpu: string;
+  readonly cpuClass: CpuClass;
+  /** The kind of CPU that the forms were made for. */
+  readonly madeFor: CpuClass;
   readonly onnxruntime: string;
+  /** The original first. */
   readonly candidates: readonly Candidate[];
+  /** Forms that were not made, and why. */
+  readonly untried: readonly {readonly mode: QuantizeMode; readonly why: string}[];
   readonly chosen: QuantizeMode;
   readonly why: string;
+  /** Ways to load what was chosen, the simplest first; none where that is not worth measuring. */
+  readonly shapings: readonly Shaping[];
+  readonly shape: Shape;
+  readonly shapeWhy: string;
+  /** What to know before relying on it. */
+  readonly warnings: readonly string[];
 }
 
 /** What the runtime needs to serve the chosen candidate: applied word for word. */
 export interface ServeManifest {
   readonly schema: 'thaw.serve/1';
   readonly name: string;
-  /** The model file, relative to the model folder of the image. */
+  /** The model file, relative to the model folder of the image. Right on every CPU, with every ONNX Runtime. */
   readonly file: string;
   readonly model: Digest;
+  /** The ONNX Runtime that measured. */
   readonly onnxruntime: string;
   /** Passed to ONNX Runtime as they are. */
   readonly session: JsonObject;
+  /** The options instead where ONNX Runtime is the one that measured and the CPU is of the class. */
+  readonly shaped?: {readonly session: JsonObject; readonly cpu: CpuClass};
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 }

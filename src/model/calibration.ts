@@ -14,17 +14,22 @@ export interface RowTensor {
 /** One set of inputs for a model, by input name. */
 export type Row = {readonly [input: string]: RowTensor};
 
-/** Rows that a model's candidates are judged by. */
+/** What is right for a row: a class by number or name, or one for each of its vectors of scores. */
+export type Label = number | string | readonly (number | string)[];
+
+/** Rows that a model's candidates are calibrated and judged by. */
 export interface Calibration {
   readonly file: string;
   readonly digest: Digest;
   readonly rows: readonly Row[];
+  /** One for each row; null where the file gives none. */
+  readonly labels: readonly (Label | null)[];
 }
 
 /**
  * Reads calibration rows: one JSON object a line, with nested arrays by input name. For a model with one input a line
  * may also be the bare array, or `{"features": [...]}` as tabular requests have it. A first dimension that may vary,
- * or is 1, may be left out.
+ * or is 1, may be left out. A line may say in `label` what is right for it, if no input is called so.
  *
  * @throws ThawError CALIBRATION_INVALID with file and line
  */
@@ -33,7 +38,7 @@ export async function readCalibration(file: string, inputs: readonly TensorInfo[
     const what = systemCode(error) === 'ENOENT' ? 'there is no such file' : messageOf(error);
     throw new ThawError('CALIBRATION_INVALID', `calibration rows ${file}: ${what}`, {file}, {cause: error});
   });
-  return {file, digest: digestOf(bytes), rows: parseCalibration(file, bytes, inputs)};
+  return {file, digest: digestOf(bytes), ...parseCalibration(file, bytes, inputs)};
 }
 
 /**
@@ -41,14 +46,21 @@ export async function readCalibration(file: string, inputs: readonly TensorInfo[
  *
  * @throws ThawError CALIBRATION_INVALID with file and line
  */
-export function parseCalibration(file: string, bytes: Uint8Array, inputs: readonly TensorInfo[]): Row[] {
+export function parseCalibration(
+  file: string,
+  bytes: Uint8Array,
+  inputs: readonly TensorInfo[],
+): Pick<Calibration, 'rows' | 'labels'> {
   const rows: Row[] = [];
+  const labels: (Label | null)[] = [];
   let line = 0;
   for (const text of linesOf(bytes)) {
     line++;
     if (text.trim() === '') continue;
     try {
-      rows.push(rowOf(JSON.parse(text) as Json, inputs));
+      const {label, given} = takeLabel(JSON.parse(text) as Json, inputs);
+      rows.push(rowOf(given, inputs));
+      labels.push(label);
     } catch (error) {
       const input = error instanceof RowProblem ? error.input : null;
       const what = error instanceof RowProblem ? error.message : `not JSON: ${messageOf(error)}`;
@@ -63,7 +75,7 @@ export function parseCalibration(file: string, bytes: Uint8Array, inputs: readon
   if (rows.length === 0) {
     throw new ThawError('CALIBRATION_INVALID', `${file} has no rows`, {file, line});
   }
-  return rows;
+  return {rows, labels};
 }
 
 /** Line by line, as the whole file might be more than one string can hold. */
@@ -85,6 +97,23 @@ class RowProblem extends Error {
     super(message);
     this.input = input;
   }
+}
+
+/** What a line calls that which is right for it. */
+const LABEL = 'label';
+
+/** Parts a line into its label, if it has one, and the rest. */
+function takeLabel(line: Json, inputs: readonly TensorInfo[]): {label: Label | null; given: Json} {
+  const isInput = inputs.some(({name}) => name === LABEL);
+  if (isInput || typeof line !== 'object' || line === null || Array.isArray(line)) {
+    return {label: null, given: line};
+  }
+  const {[LABEL]: label = null, ...given} = line as {readonly [member: string]: Json};
+  const isOne = (value: Json): boolean => typeof value === 'number' || typeof value === 'string';
+  if (label !== null && !isOne(label) && !(Array.isArray(label) && (label as Json[]).every(isOne))) {
+    throw new RowProblem(`label is ${JSON.stringify(label).slice(0, 40)}: no number, text, or list of these`);
+  }
+  return {label: label as Label | null, given};
 }
 
 /** What tabular requests call their only input, whatever the model calls it. */
@@ -206,14 +235,4 @@ function checkSymbols({name, shape}: TensorInfo, sizes: readonly number[], known
     }
     known.set(symbol, size);
   }
-}
-
-/** At most so many rows, taken evenly from the whole, with no more numbers than one request can carry. */
-export function chooseRows(rows: readonly Row[], rowsMax: number, elementsMax: number): Row[] {
-  const sizes = rows.map((row) => Object.values(row).reduce((sum, {data}) => sum + data.length, 0));
-  const mean = sizes.reduce((sum, size) => sum + size, 0) / Math.max(1, rows.length);
-  const count = Math.max(1, Math.min(rows.length, rowsMax, Math.floor(elementsMax / Math.max(1, mean))));
-  return Array.from({length: Math.min(count, rows.length)}, (_, index) => {
-    return rows[Math.floor((index * rows.length) / count)]!;
-  });
 }

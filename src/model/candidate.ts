@@ -4,14 +4,11 @@ import {rm} from 'node:fs/promises';
 import {basename, dirname, extname, join, posix} from 'node:path';
 import type {Digest} from '../core/digest.ts';
 import {writeWhole} from '../core/disk.ts';
-import {ThawError} from '../core/errors.ts';
 import type {JsonObject} from '../core/json.ts';
 import type {QuantizeMode} from '../core/model.ts';
 import {createReadExternal, readExternalPieces} from './external.ts';
 import {encodeModel, mapTensors, tensorsOf} from './onnx.ts';
 import type {ModelProto, TensorProto} from './onnx.ts';
-import {quantizeDynamic} from './quantize/dynamic.ts';
-import type {QuantizeInput, QuantizeResult} from './quantize/mode.ts';
 import type {OpenModel} from './read.ts';
 import {externalPlace, isExternal, rawBytesOf, withExternalData, withInlineData} from './tensor.ts';
 
@@ -67,26 +64,6 @@ export async function writeCandidate(
 ): Promise<CandidateOnDisk> {
   const file = join(outDir, `${basename(source.path, extname(source.path))}.${mode}.onnx`);
   return {mode, session, ...(await writeModel(model, source.path, file, signal))};
-}
-
-/** The model in the form `dynamic`, or why it cannot have it. */
-export async function writeDynamic(
-  source: OpenModel,
-  outDir: string,
-  signal: AbortSignal,
-): Promise<CandidateOnDisk | {readonly failure: string}> {
-  const result = attempt(quantizeDynamic, source);
-  return result.failure === null ? writeCandidate(source, 'dynamic', result, outDir, signal) : result;
-}
-
-/** A weight that is not what its shape says spoils the candidate; what it does to the original, ONNX Runtime tells. */
-function attempt(mode: (input: QuantizeInput) => QuantizeResult, {path, proto}: OpenModel): QuantizeResult {
-  try {
-    return mode({model: proto, readExternal: createReadExternal(path), cpu: 'any', keepFloat: new Set()});
-  } catch (error) {
-    if (error instanceof ThawError) return {failure: error.message};
-    throw error;
-  }
 }
 
 /** What one protobuf file can carry, and ONNX Runtime read from it, with some room for what is not weights. */

@@ -13,15 +13,14 @@ export interface Decision {
   /** How many rows drift was judged on. */
   readonly rows: number;
   readonly candidates: readonly Candidate[];
+  /** Forms that were not worth making. */
+  readonly untried: readonly {readonly why: string}[];
   /** Where the original itself gives NaN or infinity. */
   readonly originalNotFinite: string | null;
 }
 
-/** Models below this load in an instant: what quantizing them could save is not worth its drift. */
-const SMALL_BYTES = 1_000_000;
-
 /** A candidate must cost at most this share of the original: measurements are noisy, and drift is never nothing. */
-const WORTHWHILE_SHARE = 0.9;
+export const WORTHWHILE_SHARE = 0.9;
 
 /**
  * What a candidate costs by an objective: bytes for `size`, else milliseconds. `cold` is loading and the first
@@ -39,7 +38,7 @@ export function decide(decision: Decision): {readonly chosen: QuantizeMode; read
   const [original, ...others] = candidates;
   if (!original) throw new TypeError('no original among the candidates');
   const keep = (why: string) => ({chosen: 'none' as const, why});
-  if (mode === 'none') return keep(`the original is served, as asked for: it ${speedOf(original)}`);
+  if (mode === 'none') return keep(`the original is kept, as asked for: it ${speedOf(original)}`);
   if (mode !== 'auto')
     return obey(
       decision,
@@ -48,20 +47,11 @@ export function decide(decision: Decision): {readonly chosen: QuantizeMode; read
     );
 
   const made = others.filter((candidate) => candidate.failure === null);
-  const failed = others.find((candidate) => candidate.failure !== null);
   if (original.times === null) {
     return keep(`the original is kept: it could not be measured (${original.failure})`);
   }
-  if (original.bytes < SMALL_BYTES) {
-    const rivals = made.map(
-      (candidate) => `; ${candidate.mode} (${formatBytes(candidate.bytes)}) ${speedOf(candidate)}`,
-    );
-    return keep(
-      `the original is kept: a model under a megabyte (${formatBytes(original.bytes)}) ${speedOf(original)}${rivals.join('')}`,
-    );
-  }
   if (made.length === 0)
-    return keep(`the original is kept: ${failed?.mode} was not possible, ${failed?.failure}`);
+    return keep(`the original is kept: ${whyNone(decision, others)}; it ${speedOf(original)}`);
   const best = cheapest(decision, made);
   if (decision.rows === 0) {
     return keep(
@@ -69,7 +59,7 @@ export function decide(decision: Decision): {readonly chosen: QuantizeMode; read
     );
   }
   const accepted = made.filter((candidate) => candidate.accepted === true);
-  if (accepted.length === 0) return keep(`the original is kept: ${rejection(decision, best)}`);
+  if (accepted.length === 0) return keep(`the original is kept: ${rejection(decision, made)}`);
   const winner = cheapest(decision, accepted);
   const share = cost(decision, winner) / cost(decision, original);
   if (!(share <= WORTHWHILE_SHARE)) {
@@ -79,7 +69,7 @@ export function decide(decision: Decision): {readonly chosen: QuantizeMode; read
   }
   return {
     chosen: winner.mode,
-    why: `${winner.mode} is served: ${comparison(decision, original, winner, 'it')}; ${worstDrift(winner)} on ${rowsText(decision.rows)}`,
+    why: `${winner.mode} is chosen: ${comparison(decision, original, winner, 'it')}; ${worstDrift(winner)} on ${rowsText(decision.rows)}${keptText(winner)}`,
   };
 }
 
@@ -99,7 +89,7 @@ function obey(
           : `${worstDrift(wanted)} on ${rowsText(decision.rows)}`;
   return {
     chosen: wanted.mode,
-    why: `${wanted.mode} is served, as asked for: ${comparison(decision, original, wanted, 'it')}; ${judged}`,
+    why: `${wanted.mode} is taken, as asked for: ${comparison(decision, original, wanted, 'it')}; ${judged}`,
   };
 }
 
@@ -113,12 +103,29 @@ function cost({objective}: Decision, {bytes, times}: Candidate): number {
   return times === null ? Infinity : costOf(objective, bytes, times);
 }
 
-function rejection(decision: Decision, candidate: Candidate): string {
-  const outside = outsideAccept(candidate.drift, decision.accept);
-  return outside.length > 0
-    ? `${candidate.mode} drifts too far on ${rowsText(decision.rows)} (${outside.join('; ')})`
-    : `${candidate.mode} cannot be judged, ${decision.originalNotFinite} is not finite in the original`;
+/** Why there is nothing beside the original. */
+function whyNone({untried}: Decision, others: readonly Candidate[]): string {
+  const failed = others.find(({failure}) => failure !== null);
+  if (failed) return `${failed.mode} was not possible, ${failed.failure}`;
+  return untried[0]?.why ?? 'no form of it is worth a try';
 }
+
+/** Says it of the form that came nearest. */
+function rejection(decision: Decision, made: readonly Candidate[]): string {
+  if (decision.originalNotFinite !== null) {
+    return `no form can be judged, ${decision.originalNotFinite} is not finite in the original`;
+  }
+  const nearest = made.reduce((best, candidate) => (worstNsr(candidate) < worstNsr(best) ? candidate : best));
+  const outside = outsideAccept(nearest.drift, decision.accept);
+  const what = outside.length > 0 ? outside.join('; ') : 'it gives fewer of the labels';
+  const others = made.length === 1 ? '' : `, and it is the nearest of ${made.length}`;
+  return `${nearest.mode} drifts too far on ${rowsText(decision.rows)} (${what})${others}`;
+}
+
+const worstNsr = ({drift}: Candidate): number => Math.max(0, ...drift.map(({nsr}) => nsr));
+
+const keptText = ({keptFloat}: Candidate): string =>
+  keptFloat.length === 0 ? '' : `, with ${keptFloat.length} sensitive nodes left as they were`;
 
 /** `dynamic costs 6.10 ms against 12.3 ms by cold, 25 % of the bytes`. */
 function comparison(

@@ -1,11 +1,12 @@
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
-import {loadBinding} from './binding.ts';
+import {loadBinding, type Binding} from './binding.ts';
 import {failureBody, messageOf, RequestFailure, StartFailure, stackOf} from './failures.ts';
 import {importHandler, type HandlerContext, type HandlerModel, type Predict} from './handler.ts';
 import {log} from './log.ts';
 import {infer} from './protocol.ts';
 import type {Layout, ServeManifest} from './serve-manifest.ts';
+import {chooseSession} from './session-choice.ts';
 import {openSession, type Session} from './session.ts';
 import {renderJson} from './tensor-json.ts';
 import type {TensorInfo} from './tensor-types.ts';
@@ -53,13 +54,30 @@ export async function openEngine(
   const binding = loadBinding(layout.onnxruntimeDir);
   const predict = importing === null ? null : await importing;
   imported();
-  const session = openSession(binding, modelFile(layout, manifest), manifest.session);
+  const session = openModel(binding, layout, manifest);
   return {
     inputs: session.inputs,
     outputs: session.outputs,
     answer: (call) => answerCall(manifest.name, session, predict, call),
   };
 }
+
+/** Loads the model in the way that was measured, or, where that is not right or fails, in the plain one. */
+function openModel(binding: Binding, layout: Layout, manifest: ServeManifest): Session {
+  const file = modelFile(layout, manifest);
+  const {session, fallback} = chooseSession(manifest, layout.onnxruntimeDir);
+  if (fallback !== null) sayPlain(fallback);
+  if (session === manifest.session) return openSession(binding, file, session);
+  try {
+    return openSession(binding, file, session);
+  } catch (error) {
+    sayPlain(`with them it fails: ${messageOf(error)}`);
+    return openSession(binding, file, manifest.session);
+  }
+}
+
+const sayPlain = (why: string): void =>
+  log('info', `the model is loaded with plain options instead of the measured ones: ${why}`);
 
 function modelFile(layout: Layout, manifest: ServeManifest): string {
   const file = join(layout.modelDir, manifest.file);

@@ -13,6 +13,8 @@ export interface ServeManifest {
   readonly onnxruntime: string;
   /** Passed to ONNX Runtime as they are. */
   readonly session: {readonly [option: string]: unknown};
+  /** The options instead where ONNX Runtime is the one that measured and the CPU is of the class. */
+  readonly shaped?: {readonly session: {readonly [option: string]: unknown}; readonly cpu: string};
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 }

@@ -3,14 +3,14 @@ import * as fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {TensorInfo} from '../../../src/core/model.ts';
-import {chooseRows, parseCalibration, readCalibration} from '../../../src/model/calibration.ts';
+import {parseCalibration, readCalibration} from '../../../src/model/calibration.ts';
 
 const features: TensorInfo = {name: 'x', type: 'FP32', shape: ['batch', 2]};
 const ids: TensorInfo = {name: 'ids', type: 'INT64', shape: ['batch', 'length']};
 const mask: TensorInfo = {name: 'mask', type: 'INT64', shape: ['batch', 'length']};
 
 const parse = (text: string, inputs: readonly TensorInfo[] = [features]) =>
-  parseCalibration('rows.jsonl', Buffer.from(text), inputs);
+  parseCalibration('rows.jsonl', Buffer.from(text), inputs).rows;
 
 function problem(text: string, inputs?: readonly TensorInfo[]): ThawError {
   try {
@@ -94,12 +94,26 @@ test('any JSON at all gives rows or a CALIBRATION_INVALID', () => {
   );
 });
 
-test('of many rows some are taken, evenly, and of large ones fewer', () => {
-  const rows = Array.from({length: 100}, (_, index) => ({x: {shape: [1, 2], data: [index, 0]}}));
-  const firsts = (chosen: ReturnType<typeof chooseRows>) => chosen.map(({x}) => x!.data[0]);
-  expect(firsts(chooseRows(rows, 4, 1000))).toEqual([0, 25, 50, 75]);
-  expect(firsts(chooseRows(rows, 100, 10))).toEqual([0, 20, 40, 60, 80]);
-  expect(chooseRows(rows, 100, 1)).toHaveLength(1);
-  expect(chooseRows(rows, 500, 1000)).toHaveLength(100);
-  expect(chooseRows([], 4, 1000)).toEqual([]);
+test('a line may say what is right for it', () => {
+  const labels = (text: string, inputs: readonly TensorInfo[] = [features]) =>
+    parseCalibration('rows.jsonl', Buffer.from(text), inputs).labels;
+  const lines = [
+    '{"x": [1, 2], "label": 3}',
+    '{"features": [1, 2], "label": "cat"}',
+    '[1, 2]',
+    '{"x": [[1, 2], [3, 4]], "label": [0, 1]}',
+  ];
+  expect(labels(lines.join('\n'))).toEqual([3, 'cat', null, [0, 1]]);
+  expect(parse(lines.join('\n')).map((row) => Object.keys(row))).toEqual([['x'], ['x'], ['x'], ['x']]);
+  expect(problem('{"x": [1, 2], "label": {"is": 1}}')).toMatchObject({
+    code: 'CALIBRATION_INVALID',
+    message: 'rows.jsonl:1: label is {"is":1}: no number, text, or list of these',
+  });
+});
+
+test('an input that is called label is that input, and there are no labels', () => {
+  const inputs = [{...features, name: 'label'}];
+  const {rows, labels} = parseCalibration('rows.jsonl', Buffer.from('{"label": [1, 2]}'), inputs);
+  expect(rows).toEqual([{label: {shape: [1, 2], data: [1, 2]}}]);
+  expect(labels).toEqual([null]);
 });

@@ -20,9 +20,13 @@ const candidate = (
   mode,
   digest: 'sha256:0',
   bytes,
+  session: {},
+  calibrator: null,
+  keptFloat: [],
   failure: null,
   times: measured,
   drift: [],
+  accuracy: null,
   accepted: true,
   ...more,
 });
@@ -37,6 +41,7 @@ const decision = (more: Partial<Decision> = {}): Decision => ({
   accept: {cosine: 0.998, nsr: 0.01, top1Drop: 0.005},
   rows: 50,
   candidates: [original, faster],
+  untried: [],
   originalNotFinite: null,
   ...more,
 });
@@ -48,11 +53,11 @@ test('what a candidate costs: cold is load and first, balanced adds a hundred wa
   expect(costs).toEqual([7, 25, 1, 125]);
 });
 
-test('the better candidate is served, and the figures say why', () => {
+test('the better candidate is chosen, and the figures say why', () => {
   expect(decide(decision())).toEqual({
     chosen: 'dynamic',
     why:
-      'dynamic is served: it costs 62.0 ms against 125 ms by balanced, at 25 % of the bytes; ' +
+      'dynamic is chosen: it costs 62.0 ms against 125 ms by balanced, at 25 % of the bytes; ' +
       'cosine 0.9991, nsr 0.002, top1Drop 0 on 50 rows',
   });
 });
@@ -84,15 +89,23 @@ describe('the original is kept', () => {
     });
   });
 
-  test('when it is under a megabyte, however much the other saves', () => {
-    const small = {...original, bytes: 999_999};
-    expect(decide(decision({candidates: [small, faster]}))).toEqual({
+  test('when nothing was worth a try', () => {
+    const odd = decision({candidates: [original], untried: [{why: 'it is quantized already'}]});
+    expect(decide(odd)).toEqual({
       chosen: 'none',
       why:
-        'the original is kept: a model under a megabyte (1.0 MB) loads in 20.0 ms and answers first in 5.00 ms, ' +
-        'then in 1.00 ms; dynamic (2.0 MB) loads in 10.0 ms and answers first in 2.00 ms, then in 0.50 ms',
+        'the original is kept: it is quantized already; it loads in 20.0 ms and answers first in 5.00 ms, ' +
+        'then in 1.00 ms',
     });
-    expect(decide(decision({candidates: [{...original, bytes: 1_000_000}, faster]})).chosen).toBe('dynamic');
+  });
+
+  test('when all are outside accept, and the nearest is told', () => {
+    const far = candidate('int4', 1_000_000, null, {drift: [{...drift, nsr: 0.3}], accepted: false});
+    const near = candidate('static', 2_000_000, null, {drift: [{...drift, nsr: 0.02}], accepted: false});
+    expect(decide(decision({candidates: [original, far, near]}))).toEqual({
+      chosen: 'none',
+      why: 'the original is kept: static drifts too far on 50 rows (y: nsr 0.02 > 0.01), and it is the nearest of 2',
+    });
   });
 
   test('when there is no other', () => {

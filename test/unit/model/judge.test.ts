@@ -4,12 +4,17 @@ import {join} from 'node:path';
 import {afterEach, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {digestOf} from '../../../src/core/digest.ts';
 import {readCalibration} from '../../../src/model/calibration.ts';
-import {judge, restoreChosen, serveManifest, verdictKey} from '../../../src/model/judge.ts';
+import type {QuantizeMode, Verdict} from '../../../src/core/model.ts';
+import {costOf} from '../../../src/model/decide.ts';
+import {judge} from '../../../src/model/judge.ts';
 import type {JudgeRequest} from '../../../src/model/judge.ts';
 import {createProbe} from '../../../src/model/probe.ts';
 import type {Probe, ProbeRequest, ProbeResult} from '../../../src/model/probe.ts';
 import {openModel, readModel} from '../../../src/model/read.ts';
 import type {OpenModel} from '../../../src/model/read.ts';
+import {serveManifest} from '../../../src/model/serve-manifest.ts';
+import {renderJudgement, restoreJudgement} from '../../../src/model/stored-judgement.ts';
+import {verdictKey} from '../../../src/model/verdict-key.ts';
 import {fixture, RUNTIME_DIR} from '../../instance.ts';
 import {hostOrt} from '../../onnxruntime.ts';
 import {bytesOf, model, node, numbers, value} from './build-model.ts';
@@ -55,12 +60,13 @@ const request = (source: OpenModel, more: Partial<JudgeRequest> = {}): JudgeRequ
   accept: {cosine: 0.99, nsr: 0.01, top1Drop: 1},
   calibration: null,
   onnxruntime: '1.30.0',
-  cpu: 'test (avx2)',
+  madeFor: 'any',
+  shaping: false,
+  cpu: {name: 'test (avx2)', class: 'avx2'},
   outDir,
   probe: realProbe,
   signal: new AbortController().signal,
-  processes: 3,
-  warmCalls: 3,
+  effort: {processes: 3, warmCalls: 3},
   ...more,
 });
 
@@ -74,14 +80,23 @@ async function rowsFile(lines: number, name = 'rows.jsonl'): Promise<string> {
 const calibrationOf = async (source: OpenModel, lines = 4) =>
   readCalibration(await rowsFile(lines), source.model.inputs);
 
-/** A probe whose figures are known: the original's times and outputs, and the candidate's. */
-function knownProbe(known: {
-  readonly [mode in 'none' | 'dynamic']: {ms: number; y?: readonly (number | null)[]; fails?: string};
-}): Probe & {asked: ProbeRequest[]} {
+interface Known {
+  readonly ms: number;
+  readonly y?: readonly (number | null)[];
+  readonly fails?: string;
+}
+
+const modeOf = (file: string): QuantizeMode =>
+  (/\.(dynamic|static|weights|int8-blocks|int4|fp16)\.onnx$/.exec(file)?.[1] ?? 'none') as QuantizeMode;
+
+/** A probe whose figures are known: times and outputs of each form; those not named are far too slow. */
+function knownProbe(
+  known: {readonly [M in QuantizeMode]?: Known} & {readonly none: Known},
+): Probe & {asked: ProbeRequest[]} {
   const asked: ProbeRequest[] = [];
   const probe = async (wanted: ProbeRequest): Promise<ProbeResult> => {
     asked.push(wanted);
-    const {ms, y = [1, 2], fails} = known[wanted.model.includes('.dynamic.') ? 'dynamic' : 'none'];
+    const {ms, y = [1, 2], fails} = known[modeOf(wanted.model)] ?? {ms: 1e6};
     if (fails !== undefined) return {ok: false, message: fails};
     const outputs = {y: {type: 'FP32' as const, shape: [1, 2], data: y}};
     return {
@@ -98,57 +113,86 @@ function knownProbe(known: {
   return Object.assign(probe, {asked});
 }
 
+const candidateOf = ({candidates}: Verdict, mode: QuantizeMode) =>
+  candidates.find((candidate) => candidate.mode === mode);
+
 describe('with ONNX Runtime', () => {
-  test('both forms are measured in fresh processes and compared on the rows', async () => {
-    const calibration = await calibrationOf(mlp);
-    const steps: [number, number][] = [];
+  test('forms are measured in fresh processes and held against the original on half of the rows', async () => {
+    const calibration = await calibrationOf(large, 9);
+    const steps: string[] = [];
+    const accept = {cosine: 0.9, nsr: 0.1, top1Drop: 1};
     const {verdict, chosen} = await judge(
-      request(mlp, {calibration, onProgress: (done, total) => steps.push([done, total])}),
+      request(large, {calibration, accept, onStep: (step) => steps.push(step)}),
     );
     expect(verdict).toMatchObject({
       schema: 'thaw.verdict/1',
-      model: mlp.model.digest,
-      rows: 4,
+      model: large.model.digest,
+      asked: 'auto',
+      rows: 5,
+      calibrationRows: 4,
       cpu: 'test (avx2)',
+      cpuClass: 'avx2',
+      madeFor: 'any',
       onnxruntime: '1.30.0',
-      chosen: 'none',
-      candidates: [
-        {mode: 'none', bytes: 301_516, failure: null, accepted: true, drift: []},
-        {mode: 'dynamic', failure: null, drift: [{output: 'y'}]},
-      ],
+      untried: [{mode: 'static', why: '0 % of the weights are in convolutions, which it is for'}],
+      shapings: [],
     });
-    expect(verdict.why).toMatch(/^the original is kept: a model under a megabyte \(302 kB\) loads in /);
-    for (const {times} of verdict.candidates) {
-      expect(times!.processes).toBe(3);
+    const modes = verdict.candidates.map(({mode}) => mode);
+    expect(modes).toEqual(['none', 'dynamic', 'weights', 'int8-blocks', 'int4', 'fp16']);
+    for (const {mode, failure, times, drift, accepted} of verdict.candidates) {
+      expect([mode, failure, accepted]).toEqual([mode, null, true]);
+      expect(times!.processes).toBeGreaterThanOrEqual(3);
       for (const ms of [times!.loadMs, times!.firstMs, times!.warmMs]) expect(ms).toBeGreaterThan(0);
       expect(times!.rssMb).toBeGreaterThan(20);
+      expect(drift.map(({output}) => output)).toEqual(mode === 'none' ? [] : ['y']);
+      for (const {cosine} of drift) expect(cosine).toBeGreaterThan(0.9);
     }
-    const [drift] = verdict.candidates[1]!.drift;
-    expect(drift!.cosine).toBeGreaterThan(0.99);
-    expect(drift!.nsr).toBeGreaterThan(0);
-    expect(chosen.files).toEqual([{path: 'mlp.onnx', file: fixture('mlp.onnx')}]);
-    expect(await readdir(outDir)).toEqual([]);
-    expect(steps.at(-1)).toEqual([8, 8]);
+    const cost = ({bytes, times}: Verdict['candidates'][number]) => costOf('balanced', bytes, times!);
+    const best = verdict.candidates.toSorted((one, other) => cost(one) - cost(other))[0]!;
+    const gain = cost(best) / cost(verdict.candidates[0]!);
+    expect(verdict.chosen).toBe(gain <= 0.9 ? best.mode : 'none');
+    expect(await readdir(outDir)).toEqual(
+      chosen.files.map(({path}) => path).filter((path) => path !== 'large.onnx'),
+    );
+    expect(steps).toContain('comparing int4');
+    expect(steps.at(-1)).toMatch(/^timing 6 forms, round \d of \d$/);
   });
 
-  test('a mode asked for by name is written, and can be read, run and made again', async () => {
-    const {verdict, chosen} = await judge(request(mlp, {mode: 'dynamic'}));
+  test('labels give each form an accuracy', async () => {
+    const file = join(dir, 'labelled.jsonl');
+    const rows = Array.from({length: 8}, (_, seed) => ({x: [...numbers(32, seed + 1)], label: 'none'}));
+    await writeFile(file, rows.map((row) => JSON.stringify(row)).join('\n'));
+    const calibration = await readCalibration(file, mlp.model.inputs);
+    const {verdict} = await judge(request(mlp, {mode: 'dynamic', calibration}));
+    expect(verdict.candidates.map(({accuracy}) => accuracy)).toEqual([0, 0]);
+    const few = {...calibration, labels: calibration.labels.map(() => [1, 2])};
+    await expect(judge(request(mlp, {mode: 'dynamic', calibration: few}))).rejects.toMatchObject({
+      code: 'CALIBRATION_INVALID',
+      message: `${file}: row 1 has 2 labels, and the model gives 1`,
+    });
+  });
+
+  test('a mode asked for by name is written, and is found again as long as it is as it was', async () => {
+    const judgement = await judge(request(mlp, {mode: 'dynamic'}));
+    const {verdict, chosen} = judgement;
     expect(verdict.chosen).toBe('dynamic');
+    expect(verdict.warnings).toEqual([
+      'nobody knows how far dynamic is from the original: there are no calibration rows',
+    ]);
     const [file] = chosen.files;
     expect(file).toEqual({path: 'mlp.dynamic.onnx', file: join(outDir, 'mlp.dynamic.onnx')});
     expect(chosen.digest).toBe(digestOf(await readFile(file!.file)));
     expect((await readModel(file!.file)).operators).toMatchObject({'com.microsoft.DynamicQuantizeMatMul': 3});
 
-    await rm(outDir, {recursive: true});
-    const {signal} = new AbortController();
-    expect(await restoreChosen(verdict, mlp, outDir, signal)).toEqual(chosen);
-    expect(await restoreChosen({...verdict, model: 'sha256:0'}, mlp, outDir, signal)).toBeNull();
-    const other = {
-      ...verdict,
-      candidates: verdict.candidates.map((each) => ({...each, digest: 'sha256:1' as const})),
-    };
-    expect(await restoreChosen(other, mlp, outDir, signal)).toBeNull();
-    expect(await readdir(outDir)).toEqual([]);
+    const text = renderJudgement('sha256:1', judgement, dir);
+    expect(text).not.toContain(dir);
+    expect(await restoreJudgement(text, 'sha256:1', dir)).toEqual(judgement);
+    expect(await restoreJudgement(text, 'sha256:2', dir)).toBeNull();
+    expect(await restoreJudgement('', 'sha256:1', dir)).toBeNull();
+    await writeFile(file!.file, 'another');
+    expect(await restoreJudgement(text, 'sha256:1', dir)).toBeNull();
+    await rm(file!.file);
+    expect(await restoreJudgement(text, 'sha256:1', dir)).toBeNull();
   });
 
   test('a model that ONNX Runtime cannot load is refused', async () => {
@@ -213,7 +257,7 @@ describe('with ONNX Runtime', () => {
       onnxruntimeDir: dir,
       signal: controller.signal,
     });
-    const judging = judge(request(mlp, {probe, signal: controller.signal}));
+    const judging = judge(request(large, {probe, signal: controller.signal}));
     const ended = expect(judging).rejects.toMatchObject({code: 'INTERRUPTED'});
     let pid = 0;
     while (pid === 0) {
@@ -223,16 +267,17 @@ describe('with ONNX Runtime', () => {
     controller.abort();
     await ended;
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-    expect(await readdir(outDir)).toEqual([]);
+    expect(await readdir(outDir).catch(() => [])).toEqual([]);
   });
 });
 
 describe('with known figures', () => {
-  test('the better candidate is chosen and stays on disk; the medians are of all processes, in turns', async () => {
+  test('the best candidate is chosen and stays on disk; the medians are of all processes, in turns', async () => {
     const calibration = await calibrationOf(large);
-    const probe = knownProbe({none: {ms: 100}, dynamic: {ms: 40}});
+    const probe = knownProbe({none: {ms: 100}, dynamic: {ms: 40}, int4: {ms: 50}});
     const {verdict, chosen} = await judge(request(large, {calibration, probe}));
-    expect(verdict).toMatchObject({chosen: 'dynamic', rows: 4});
+    expect(verdict).toMatchObject({chosen: 'dynamic', rows: 2, calibrationRows: 2});
+    expect(verdict.warnings).toEqual(['dynamic was judged on no more than 2 rows']);
     expect(verdict.candidates[0]!.times).toEqual({
       processes: 3,
       loadMs: 100,
@@ -242,12 +287,39 @@ describe('with known figures', () => {
     });
     expect(await readdir(outDir)).toEqual(['large.dynamic.onnx']);
     expect(chosen.bytes).toBeLessThan(0.3 * large.model.bytes);
-    const order = probe.asked.map(({model: file}) => (file.includes('.dynamic.') ? 'd' : 'n')).join('');
-    expect(order).toBe('ndnddnnd');
-    // First for the outputs, then three rounds for the times, every other one the other way round.
-    // Outputs on all rows once; times with a single row, so that they are comparable.
-    expect(probe.asked.map(({rows}) => rows.length)).toEqual([4, 4, 1, 1, 1, 1, 1, 1]);
-    expect(new Set(probe.asked.map(({session}) => JSON.stringify(session))).size).toBe(1);
+    // A look at the original and its outputs, then each form's, then three rounds for the times, every other one
+    // the other way round. Times are taken with a single row, so that they are comparable.
+    const forms = ['dynamic', 'weights', 'int8-blocks', 'int4', 'fp16'];
+    const [there, back] = [['none', ...forms], ['none', ...forms].toReversed()];
+    expect(probe.asked.map(({model: file}) => modeOf(file))).toEqual([
+      ...['none', 'none', ...forms],
+      ...[there, back, there].flat(),
+    ]);
+    expect(probe.asked.map(({rows}) => rows.length)).toEqual([1, ...Array(6).fill(2), ...Array(18).fill(1)]);
+  });
+
+  test('what is close to call is measured as long again', async () => {
+    const calibration = await calibrationOf(large);
+    const processesAt = async (ms: number) => {
+      const {verdict} = await judge(
+        request(large, {calibration, probe: knownProbe({none: {ms: 100}, dynamic: {ms}})}),
+      );
+      return [verdict.chosen, candidateOf(verdict, 'dynamic')!.times!.processes];
+    };
+    expect(await processesAt(80)).toEqual(['dynamic', 3]);
+    expect(await processesAt(88)).toEqual(['dynamic', 6]);
+    expect(await processesAt(92)).toEqual(['none', 6]);
+    expect(await processesAt(97)).toEqual(['none', 3]);
+  });
+
+  test('a slow model is measured with fewer calls, and judged on fewer rows', async () => {
+    const calibration = await calibrationOf(large, 60);
+    const probe = knownProbe({none: {ms: 25_000}, dynamic: {ms: 10_000}});
+    const {effort: _, ...usual} = request(large, {mode: 'dynamic', calibration, probe});
+    const {verdict} = await judge(usual);
+    expect(verdict).toMatchObject({rows: 16, calibrationRows: 16});
+    expect(probe.asked.at(-1)!.warmCalls).toBe(4);
+    expect(verdict.candidates[0]!.times!.processes).toBe(5);
   });
 
   test('a candidate that gives NaN is out, and is not timed', async () => {
@@ -255,7 +327,7 @@ describe('with known figures', () => {
     const probe = knownProbe({none: {ms: 100}, dynamic: {ms: 1, y: [1, null]}});
     const {verdict} = await judge(request(large, {calibration, probe}));
     expect(verdict.chosen).toBe('none');
-    expect(verdict.candidates[1]).toMatchObject({
+    expect(candidateOf(verdict, 'dynamic')).toMatchObject({
       failure: expect.stringContaining('NaN'),
       times: null,
       accepted: false,
@@ -263,11 +335,53 @@ describe('with known figures', () => {
     expect(await readdir(outDir)).toEqual([]);
   });
 
+  test('a candidate outside accept is out, and is not timed', async () => {
+    const calibration = await calibrationOf(large);
+    const probe = knownProbe({none: {ms: 100}, 'int8-blocks': {ms: 1, y: [1, 3]}, fp16: {ms: 50}});
+    const {verdict} = await judge(request(large, {calibration, probe}));
+    expect(verdict.chosen).toBe('fp16');
+    expect(candidateOf(verdict, 'int8-blocks')).toMatchObject({
+      failure: null,
+      times: null,
+      accepted: false,
+      drift: [{output: 'y', maxAbs: 1}],
+    });
+  });
+
+  test('what loses the labels is out, however near it is', async () => {
+    const calibration = {...(await calibrationOf(large)), labels: [1, 1, 1, 1]};
+    const accept = {cosine: 0.9, nsr: 1, top1Drop: 0.5};
+    const probe = knownProbe({
+      none: {ms: 100, y: [1, 1.01]},
+      dynamic: {ms: 1, y: [1.01, 1]},
+      fp16: {ms: 9, y: [1, 1.01]},
+    });
+    const {verdict} = await judge(request(large, {calibration, accept: {...accept, top1Drop: 1}, probe}));
+    expect(verdict.chosen).toBe('dynamic');
+    const strict = await judge(request(large, {calibration, accept, probe}));
+    expect(strict.verdict.chosen).toBe('fp16');
+    expect(candidateOf(strict.verdict, 'none')!.accuracy).toBe(1);
+    expect(candidateOf(strict.verdict, 'dynamic')).toMatchObject({accuracy: 0, accepted: false});
+  });
+
   test('a candidate that fails to run is out', async () => {
     const probe = knownProbe({none: {ms: 100}, dynamic: {ms: 1, fails: 'no kernel'}});
     const {verdict} = await judge(request(large, {probe}));
-    expect(verdict).toMatchObject({chosen: 'none', why: expect.stringContaining('no kernel')});
-    expect(verdict.candidates[1]).toMatchObject({failure: 'no kernel', accepted: null});
+    expect(verdict.chosen).toBe('none');
+    expect(candidateOf(verdict, 'dynamic')).toMatchObject({failure: 'no kernel', accepted: null});
+  });
+
+  test('without rows the original stays, however fast another is', async () => {
+    const {verdict} = await judge(request(large, {probe: knownProbe({none: {ms: 100}, dynamic: {ms: 1}})}));
+    expect(verdict).toMatchObject({chosen: 'none', rows: 0, calibrationRows: 0});
+    expect(verdict.why).toContain('there are no calibration rows');
+    expect(candidateOf(verdict, 'dynamic')).toMatchObject({accepted: null, times: {loadMs: 1}});
+  });
+
+  test('what was made for another kind of CPU than measured it is told', async () => {
+    const probe = knownProbe({none: {ms: 100}, dynamic: {ms: 1}});
+    const {verdict} = await judge(request(large, {mode: 'dynamic', madeFor: 'vnni', probe}));
+    expect(verdict.warnings).toContain('dynamic was made for vnni and measured on test (avx2)');
   });
 
   test('what was asked for by name and cannot be had is refused', async () => {
@@ -317,7 +431,9 @@ test.skipIf(process.platform === 'win32')('a folder that may not be written to i
   if (isRoot) process.seteuid?.(65_534);
   try {
     const probe = knownProbe({none: {ms: 1}, dynamic: {ms: 1}});
-    await expect(judge(request(mlp, {probe}))).rejects.toMatchObject({code: 'PERMISSION_DENIED'});
+    await expect(judge(request(large, {mode: 'dynamic', probe}))).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
   } finally {
     if (isRoot) process.seteuid?.(0);
     await chmod(dir, 0o755);
@@ -336,7 +452,9 @@ test('the key of a verdict changes with everything that it depends on', async ()
     verdictKey(mlp.model, {...settings, calibration: null}),
     verdictKey(mlp.model, {...settings, calibration: other}),
     verdictKey(mlp.model, {...settings, onnxruntime: '1.31.0'}),
-    verdictKey(mlp.model, {...settings, cpu: 'another'}),
+    verdictKey(mlp.model, {...settings, cpu: {...settings.cpu, name: 'another'}}),
+    verdictKey(mlp.model, {...settings, madeFor: 'vnni'}),
+    verdictKey(mlp.model, {...settings, shaping: true}),
   ];
   expect(new Set(keys).size).toBe(keys.length);
   expect(
@@ -345,10 +463,10 @@ test('the key of a verdict changes with everything that it depends on', async ()
 });
 
 test('what is served is told word for word', async () => {
-  const {chosen} = await judge(
+  const judgement = await judge(
     request(mlp, {mode: 'none', probe: knownProbe({none: {ms: 1}, dynamic: {ms: 1}})}),
   );
-  expect(serveManifest('demo', mlp.model, chosen, '1.30.0')).toEqual({
+  const manifest = {
     schema: 'thaw.serve/1',
     name: 'demo',
     file: 'mlp.onnx',
@@ -357,5 +475,15 @@ test('what is served is told word for word', async () => {
     session: {graphOptimizationLevel: 'all'},
     inputs: [{name: 'x', type: 'FP32', shape: ['batch', 32]}],
     outputs: [{name: 'y', type: 'FP32', shape: ['batch', 4]}],
+  };
+  expect(serveManifest('demo', mlp.model, judgement)).toEqual(manifest);
+
+  const shaped = {graphOptimizationLevel: 'disabled'};
+  const own = {extra: {session: {disable_quant_qdq: '1'}}};
+  const other = {...judgement, chosen: {...judgement.chosen, session: shaped}, formSession: own};
+  expect(serveManifest('demo', mlp.model, other)).toEqual({
+    ...manifest,
+    session: {graphOptimizationLevel: 'all', ...own},
+    shaped: {session: shaped, cpu: 'any'},
   });
 });

@@ -1,0 +1,178 @@
+import {randomUUID} from 'node:crypto';
+import {rm} from 'node:fs/promises';
+import {join} from 'node:path';
+import type {Calibrator, Candidate, QuantizeMode} from '../core/model.ts';
+import {accuracyOf, runOriginal, type Bench} from './bench.ts';
+import type {CandidateOnDisk} from './candidate.ts';
+import {originalOf, writeCandidate, writeModel} from './candidate.ts';
+import {measureDrift, outsideAccept} from './drift.ts';
+import type {OutputRow} from './drift.ts';
+import {prepareForm} from './forms.ts';
+import type {FormRequest, PreparedForm} from './forms.ts';
+import type {JudgeRequest} from './judge.ts';
+import type {ChangingMode} from './plan-candidates.ts';
+import type {QuantizeResult} from './quantize/mode.ts';
+import {findMixed} from './quantize/sensitivity.ts';
+import {merge, PLAIN_SESSION} from './session-options.ts';
+
+/** A form of the model, and how it does on the judging rows. */
+export interface Form {
+  readonly mode: QuantizeMode;
+  readonly onDisk: CandidateOnDisk | null;
+  readonly failure: string | null;
+  readonly calibrator: Calibrator | null;
+  readonly keptFloat: readonly string[];
+  readonly drift: Candidate['drift'];
+  readonly accuracy: number | null;
+  readonly accepted: boolean | null;
+}
+
+/** The model as it came, as one of the forms. */
+export function formOfOriginal(original: CandidateOnDisk, bench: Bench): Form {
+  const {failure, accuracy, halves} = bench;
+  return {
+    mode: 'none',
+    onDisk: original,
+    failure,
+    calibrator: null,
+    keptFloat: [],
+    drift: [],
+    accuracy,
+    accepted: halves.judging.rows.length > 0 ? failure === null : null,
+  };
+}
+
+/** Where a search for the nodes that must stay float is worth its time, if nobody asked for the mode by name. */
+const SEARCHED: readonly QuantizeMode[] = ['dynamic', 'static'];
+
+/** How long that search may take, and how many forms it needs to be worth anything. */
+const SEARCH_MS_MAX = 30_000;
+const SEARCH_RUNS_MIN = 12;
+const SEARCH_RUNS_MAX = 100;
+
+/** What a process takes besides what it measures. */
+const PROCESS_START_MS = 100;
+
+/**
+ * Makes a form and holds what it says against what the original says. What is outside `accept` is made again with its
+ * sensitive nodes as they were; they are found on the calibrating rows.
+ *
+ * @throws ThawError DISK_FULL, PERMISSION_DENIED, RUNTIME_UNAVAILABLE, INTERRUPTED; CALIBRATION_INVALID for labels
+ *   that do not fit
+ */
+export async function examine(request: JudgeRequest, bench: Bench, mode: ChangingMode): Promise<Form> {
+  const {source, outDir, signal, madeFor, accept, probe, onStep = () => undefined} = request;
+  const {rows} = bench.halves.calibrating;
+  const reference = once(() => calibratingOutputs(request, bench));
+  const parts: FormRequest = {
+    source,
+    cpu: madeFor,
+    rows,
+    probe,
+    dir: outDir,
+    signal,
+    nsrOf: async (result) => nsrOf(request, bench, result, await reference()),
+    nsrMax: accept.nsr,
+    onStep,
+  };
+  onStep(`making ${mode}`);
+  const prepared = await prepareForm(mode, parts);
+  if ('failure' in prepared) return failed(bench, mode, prepared.failure);
+  const whole = await compareForm(request, bench, mode, prepared, []);
+  const worthSearching = request.mode === mode || SEARCHED.includes(mode);
+  if (whole.accepted !== false || whole.onDisk === null || rows.length === 0 || !worthSearching) return whole;
+  if (bench.originalNotFinite !== null) return whole;
+
+  const found = await findMixed({
+    make: prepared.make,
+    sourcePath: source.path,
+    rows,
+    original: await reference(),
+    accept,
+    session: PLAIN_SESSION,
+    probe,
+    dir: outDir,
+    signal,
+    runsMax: searchRuns(bench),
+    onProgress: (done, total) => onStep(`looking for the sensitive nodes of ${mode}, ${done} of ${total}`),
+  });
+  if (found.failure !== null || found.keptFloat.length === 0) return whole;
+  return compareForm(request, bench, mode, prepared, found.keptFloat);
+}
+
+function searchRuns({processMs}: Bench): number {
+  const runs = Math.floor(SEARCH_MS_MAX / (PROCESS_START_MS + processMs));
+  return Math.max(SEARCH_RUNS_MIN, Math.min(SEARCH_RUNS_MAX, runs));
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => (made ??= make());
+}
+
+async function calibratingOutputs(request: JudgeRequest, {halves}: Bench): Promise<readonly OutputRow[]> {
+  const ran = await runOriginal(request, originalOf(request.source), halves.calibrating.rows, 0);
+  return ran.ok ? ran.rows : [];
+}
+
+/** Noise to signal of the worst output on the calibrating rows; infinite for what cannot be compared. */
+async function nsrOf(
+  {source, outDir, signal, probe}: JudgeRequest,
+  {halves}: Bench,
+  {model, session}: QuantizeResult & {readonly failure: null},
+  reference: readonly OutputRow[],
+): Promise<number> {
+  const file = join(outDir, `trial-${randomUUID()}.onnx`);
+  const {files} = await writeModel(model, source.path, file, signal);
+  try {
+    const {rows} = halves.calibrating;
+    const options = merge(PLAIN_SESSION, session);
+    const ran = await probe({model: file, session: options, rows, warmCalls: 0, wantOutputs: true});
+    if (!ran.ok) return Infinity;
+    const {drift, broken} = measureDrift(reference, ran.rows);
+    return broken === null ? Math.max(0, ...drift.map(({nsr}) => nsr)) : Infinity;
+  } finally {
+    for (const part of files) await rm(part.file, {force: true});
+  }
+}
+
+async function compareForm(
+  request: JudgeRequest,
+  bench: Bench,
+  mode: QuantizeMode,
+  {make, calibrator}: PreparedForm,
+  keptFloat: readonly string[],
+): Promise<Form> {
+  const {source, outDir, probe, accept, signal, onStep = () => undefined} = request;
+  const {halves, outputs, originalNotFinite} = bench;
+  const result = make(new Set(keptFloat));
+  if (result.failure !== null) return failed(bench, mode, result.failure);
+  const onDisk = await writeCandidate(source, mode, result, outDir, signal);
+  const form = {...failed(bench, mode, null), onDisk, calibrator, keptFloat};
+  onStep(`comparing ${mode}`);
+  const {rows, labels} = halves.judging;
+  const session = merge(PLAIN_SESSION, onDisk.session);
+  const model = onDisk.files[0]!.file;
+  const ran = await probe({model, session, rows, warmCalls: 0, wantOutputs: rows.length > 0});
+  if (!ran.ok) return {...form, failure: ran.message};
+  if (rows.length === 0) return form;
+  const {drift, broken} = measureDrift(outputs, ran.rows);
+  if (broken !== null) return {...form, failure: broken};
+  const accuracy = accuracyOf(request, labels, ran.rows);
+  const lost = (bench.accuracy ?? 0) - (accuracy ?? 0);
+  const accepted =
+    originalNotFinite === null && outsideAccept(drift, accept).length === 0 && lost <= accept.top1Drop;
+  return {...form, drift, accuracy, accepted};
+}
+
+/** A form that could not be made, or of which nothing is known yet. */
+const failed = <F extends string | null>({halves}: Bench, mode: QuantizeMode, failure: F) => ({
+  mode,
+  onDisk: null,
+  failure,
+  calibrator: null,
+  keptFloat: [],
+  drift: [],
+  accuracy: null,
+  accepted: halves.judging.rows.length > 0 ? false : null,
+});
