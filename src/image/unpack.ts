@@ -1,10 +1,8 @@
 import {createReadStream} from 'node:fs';
 import {chmod, link, lstat, mkdir, open, rename, rm, symlink} from 'node:fs/promises';
 import {dirname, join, posix} from 'node:path';
-import type {Writable} from 'node:stream';
-import {pipeline} from 'node:stream/promises';
 import {createGunzip} from 'node:zlib';
-import {extract, type Header} from 'tar-stream';
+import type {Header} from 'tar-stream';
 import {unfinishedName, writeFailure} from '../core/disk.ts';
 import {messageOf, systemCode, ThawError} from '../core/errors.ts';
 import type {Layer} from '../core/image.ts';
@@ -12,6 +10,7 @@ import type {ImageOnDisk, UnpackImage} from '../core/ports.ts';
 import {blobPath} from './blobs.ts';
 import {invalid} from './layout.ts';
 import {meter} from './meter.ts';
+import {readMembers, type MemberContent} from './tar-members.ts';
 
 /**
  * Unpacks some of an image's layers into a folder, which is replaced whole, and only when every byte has proven to
@@ -38,52 +37,16 @@ async function unpackLayer({layoutDir}: ImageOnDisk, layer: Layer, rootDir: stri
   const content = meter((bytes) => {
     if (bytes > layer.unpackedBytes) throw invalidLayer(layoutDir, layer, 'unpacks to more than was packed');
   });
-  const tar = extract();
-  // Not iterated: tar-stream's iterator waits for ever on an archive that broke off between two members.
-  let writing = Promise.resolve();
-  let refusal: unknown;
-  tar.on('entry', (header, member, next) => {
-    // If the archive breaks off before anyone reads the member, this is what keeps its error from being uncaught.
-    member.on('error', () => undefined);
-    writing = writeMember(rootDir, header, member as unknown as Content);
-    void settle(writing, (error) => {
-      refusal ??= error;
-      next(error);
-    });
-  });
-  try {
-    await pipeline(
-      createReadStream(blobPath(layoutDir, layer.digest)),
-      blob.through,
-      createGunzip(),
-      content.through,
-      tar as unknown as Writable,
-    );
-  } catch (error) {
-    // A member that cannot be written ends the archive, which then only says that it was ended.
-    throw error instanceof ThawError ? error : (refusal ?? error);
-  } finally {
-    // A broken archive ends the member being written too; nobody may write into a folder that is being removed.
-    await writing.catch(() => undefined);
-  }
-  await writing;
+  await readMembers(
+    [createReadStream(blobPath(layoutDir, layer.digest)), blob.through, createGunzip(), content.through],
+    (header, member) => writeMember(rootDir, header, member),
+  );
   if (blob.read().digest !== layer.digest) throw invalidLayer(layoutDir, layer, 'has other content');
   if (content.read().digest !== layer.diffId)
     throw invalidLayer(layoutDir, layer, 'unpacks to other content');
 }
 
-async function settle(work: Promise<void>, done: (error: Error | null) => void): Promise<void> {
-  const error = await work.then(
-    () => null,
-    (reason: unknown) => reason as Error,
-  );
-  done(error);
-}
-
-/** A member's bytes, and the way past them. */
-type Content = AsyncIterable<Uint8Array> & {resume(): unknown};
-
-async function writeMember(rootDir: string, header: Header, content: Content): Promise<void> {
+async function writeMember(rootDir: string, header: Header, content: MemberContent): Promise<void> {
   const parts = partsOf(header.name);
   const name = parts.pop();
   if (name !== undefined) {
@@ -94,7 +57,7 @@ async function writeMember(rootDir: string, header: Header, content: Content): P
   content.resume();
 }
 
-async function writeAt(rootDir: string, path: string, header: Header, content: Content): Promise<void> {
+async function writeAt(rootDir: string, path: string, header: Header, content: MemberContent): Promise<void> {
   const mode = header.mode ?? 0o644;
   switch (header.type) {
     case 'directory':
@@ -121,7 +84,7 @@ async function writeAt(rootDir: string, path: string, header: Header, content: C
   }
 }
 
-async function writeContent(path: string, content: Content): Promise<void> {
+async function writeContent(path: string, content: MemberContent): Promise<void> {
   const file = await open(path, 'wx');
   let failure: unknown = null;
   try {

@@ -144,6 +144,28 @@ describe('package', () => {
     expect(await exists(join(dir, '.thaw', 'image'))).toBe(false);
   });
 
+  it('refuses a base and a platform that are none, before anything is fetched', async () => {
+    const dir = await linearProject('bad-base');
+    const packaged = (...args: readonly string[]) => bench.thaw(['package', ...args], {cwd: 'bad-base'});
+    expect(await packaged('--base', 'Debian:12')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('"Debian:12" is not an image reference'),
+    });
+    expect(await packaged('--platform', 'linux/arm')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('linux/arm64'),
+    });
+    // Nothing listens there: the port is reserved for a service that is gone.
+    expect(await packaged('--base', '127.0.0.1:1/team/base:1')).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining('got no answer'),
+    });
+    const foreign = process.arch === 'arm64' ? 'linux/amd64' : 'linux/arm64';
+    const {code, stderr} = await packaged('--base', 'host', '--platform', foreign);
+    expect([code, stderr]).toEqual([3, expect.stringContaining('thaw package --base REF')]);
+    expect(await exists(join(dir, '.thaw', 'image'))).toBe(false);
+  });
+
   it('names a handler and a model that are not there', async () => {
     await linearProject('no-handler', 'handler: hander.mjs\n');
     expect(await bench.thaw(['package'], {cwd: 'no-handler'})).toMatchObject({

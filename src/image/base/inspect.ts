@@ -12,8 +12,8 @@ import {
 } from './abi.ts';
 import type {BaseContents, BaseLibrary, SystemPackage} from './contents.ts';
 import {parseDpkgStatus} from './dpkg-status.ts';
-import {asGzip, type Refuse} from './layer-format.ts';
-import {readLayer, type FileFacts, type ReadState} from './read-layer.ts';
+import {asGzip, nameOfLayer, type LayerStore, type Refuse} from './layer-format.ts';
+import {readLayer, type BaseReading, type FileFacts} from './read-layer.ts';
 import {createTree, type Tree} from './tree.ts';
 
 /** What was found in a base. */
@@ -36,24 +36,22 @@ export async function inspectLayers(
   blobs: readonly Descriptor[],
   diffIds: readonly unknown[],
   platform: Platform,
-  cacheDir: string,
-  refuse: Refuse,
-  signal: AbortSignal,
+  store: LayerStore,
 ): Promise<Inspection> {
+  const {refuse} = store;
   if (diffIds.length !== blobs.length) {
     throw refuse(`its configuration lists ${diffIds.length} layers, and its manifest ${blobs.length}`);
   }
-  const state: ReadState = {tree: createTree(), members: 0, unpackedBytes: 0, textBytes: 0};
+  const reading: BaseReading = {...store, tree: createTree(), members: 0, unpackedBytes: 0, textBytes: 0};
   const layers: Layer[] = [];
   for (const [nth, blob] of blobs.entries()) {
-    const name = `layer ${nth + 1}`;
-    const zipped = await asGzip(blob, name, cacheDir, refuse, signal);
-    const layer = await readLayer(zipped, nth, state, cacheDir, name, refuse, signal);
-    if (layer.diffId !== diffIds[nth])
-      throw refuse(`${name} unpacks to other content than its configuration says`);
+    const layer = await readLayer(await asGzip(blob, nth, store), nth, reading);
+    if (layer.diffId !== diffIds[nth]) {
+      throw refuse(`${nameOfLayer(nth)} unpacks to other content than its configuration says`);
+    }
     layers.push(layer);
   }
-  return {layers, ...inspectTree(state.tree, platform, refuse)};
+  return {layers, ...inspectTree(reading.tree, platform, refuse)};
 }
 
 /**
@@ -61,11 +59,7 @@ export async function inspectLayers(
  *
  * @throws what `refuse` makes
  */
-export function inspectTree(
-  tree: Tree<FileFacts>,
-  platform: Platform,
-  refuse: Refuse,
-): Omit<Inspection, 'layers'> {
+function inspectTree(tree: Tree<FileFacts>, platform: Platform, refuse: Refuse): Omit<Inspection, 'layers'> {
   const glibc = expectGlibc(tree, platform, refuse);
   const libraries = findLibraries(tree, platform);
   const missing = LINKED_LIBRARIES.filter(

@@ -32,12 +32,22 @@ const MAGIC: {readonly [P in Exclude<Packing, 'none'>]: readonly number[]} = {
 /** Makes the error for a base that cannot be used. */
 export type Refuse = (what: string) => ThawError;
 
+/** Where the layers of a base lie, and how to refuse them. */
+export interface LayerStore {
+  readonly cacheDir: string;
+  readonly refuse: Refuse;
+  readonly signal: AbortSignal;
+}
+
+/** How errors call a layer. */
+export const nameOfLayer = (nth: number): string => `layer ${nth + 1}`;
+
 /**
  * Says how a layer is packed.
  *
  * @throws what `refuse` makes, for a kind that thaw does not read
  */
-export function packingOf({mediaType}: Descriptor, name: string, refuse: Refuse): Packing {
+function packingOf({mediaType}: Descriptor, name: string, refuse: Refuse): Packing {
   const packing = PACKINGS[mediaType];
   if (packing !== undefined) return packing;
   throw refuse(
@@ -52,26 +62,23 @@ export const UNPACKED_BYTES_MAX = 10 * 2 ** 30;
  * Brings a layer into the form that every provider takes, which is gzip: one that is, stays as it is. The bytes that
  * come of it depend on the content alone.
  *
- * @param name how errors call the layer
+ * @param nth counted from 0, upwards
  * @returns the blob, in the same cache
  * @throws ThawError IMAGE_INVALID, PLATFORM_UNSUPPORTED for zstd where this Node has none, DISK_FULL, INTERRUPTED
  */
 export async function asGzip(
   layer: Descriptor,
-  name: string,
-  cacheDir: string,
-  refuse: Refuse,
-  signal: AbortSignal,
+  nth: number,
+  {cacheDir, refuse, signal}: LayerStore,
 ): Promise<Descriptor> {
+  const name = nameOfLayer(nth);
   const packing = packingOf(layer, name, refuse);
   if (packing === 'gzip') return {...layer, mediaType: GZIP_LAYER};
   const unfinished = unfinishedName(join(blobsDir(cacheDir), 'layer'));
   const source = meter();
   const blob = meter();
-  let refusal: ThawError | null = null;
   const bounded = meter((bytes) => {
-    if (bytes > UNPACKED_BYTES_MAX)
-      throw (refusal = refuse(`${name} unpacks to more than any provider takes`));
+    if (bytes > UNPACKED_BYTES_MAX) throw refuse(`${name} unpacks to more than any provider takes`);
   });
   const steps = [
     source.through,
@@ -82,15 +89,14 @@ export async function asGzip(
   ];
   try {
     await pipeToFile(unfinished, createReadStream(blobPath(cacheDir, layer.digest)), steps, {signal});
-    if (source.read().digest !== layer.digest)
-      throw (refusal = refuse(`${name} has other content in the cache`));
+    if (source.read().digest !== layer.digest) throw refuse(`${name} has other content in the cache`);
     const {digest, bytes} = blob.read();
     if (process.platform !== 'win32') await chmod(unfinished, 0o444);
     await rename(unfinished, blobPath(cacheDir, digest));
     return {mediaType: GZIP_LAYER, digest, size: bytes};
   } catch (error) {
     await rm(unfinished, {force: true});
-    if (refusal !== null) throw refusal;
+    if (error instanceof ThawError) throw error;
     if (isPackingError(error)) throw refuse(`${name} cannot be unpacked: ${messageOf(error)}`);
     throw await writeFailure(error, cacheDir, {signal});
   }

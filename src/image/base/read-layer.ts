@@ -2,16 +2,15 @@ import {createHash} from 'node:crypto';
 import {createReadStream} from 'node:fs';
 import {rm} from 'node:fs/promises';
 import {posix} from 'node:path';
-import type {Writable} from 'node:stream';
-import {pipeline} from 'node:stream/promises';
-import {extract, type Extract, type Header} from 'tar-stream';
+import type {Header} from 'tar-stream';
 import type {Digest} from '../../core/digest.ts';
 import {messageOf, ThawError, throwIfInterrupted} from '../../core/errors.ts';
 import type {Layer} from '../../core/image.ts';
 import {blobPath, type Descriptor} from '../blobs.ts';
 import {meter} from '../meter.ts';
+import {readMembers, type MemberContent, type ReadMember} from '../tar-members.ts';
 import {parseElfMachine, parseGlibcVersion} from './abi.ts';
-import {GZIP_LAYER, unpacked, UNPACKED_BYTES_MAX, type Refuse} from './layer-format.ts';
+import {GZIP_LAYER, nameOfLayer, unpacked, UNPACKED_BYTES_MAX, type LayerStore} from './layer-format.ts';
 import {BadMember, type Tree, type TreeMember} from './tree.ts';
 
 /** What is kept of a file while the layers flow by. */
@@ -27,8 +26,8 @@ export interface FileFacts {
   readonly text: string | null;
 }
 
-/** What has been seen of a base so far: its layers share their bounds. */
-export interface ReadState {
+/** A base that is being read: its layers make one tree and share their bounds. */
+export interface BaseReading extends LayerStore {
   readonly tree: Tree<FileFacts>;
   members: number;
   unpackedBytes: number;
@@ -52,55 +51,34 @@ const TEXTS: readonly {readonly path: RegExp; readonly bytesMax: number}[] = [
  * Reads a layer of a base, gzip as it lies in the cache, and applies it to the tree. Nothing is written; a blob that
  * does not have its digest is removed from the cache.
  *
- * @param name how errors call the layer
+ * @param nth counted from 0, upwards
  * @throws ThawError IMAGE_INVALID, INTERRUPTED
  */
-export async function readLayer(
-  layer: Descriptor,
-  nth: number,
-  state: ReadState,
-  cacheDir: string,
-  name: string,
-  refuse: Refuse,
-  signal: AbortSignal,
-): Promise<Layer> {
+export async function readLayer(layer: Descriptor, nth: number, reading: BaseReading): Promise<Layer> {
+  const {cacheDir, refuse, signal} = reading;
+  const name = nameOfLayer(nth);
   const file = blobPath(cacheDir, layer.digest);
   const blob = meter();
-  const unpackedBefore = state.unpackedBytes;
+  const unpackedBefore = reading.unpackedBytes;
   const content = meter((bytes) => {
-    state.unpackedBytes = unpackedBefore + bytes;
-    if (state.unpackedBytes > UNPACKED_BYTES_MAX) throw refuse('it unpacks to more than any provider takes');
+    reading.unpackedBytes = unpackedBefore + bytes;
+    if (reading.unpackedBytes > UNPACKED_BYTES_MAX)
+      throw refuse('it unpacks to more than any provider takes');
   });
-  // Its types do not know the option for archives older than POSIX.
-  const tar = (extract as (options: {allowUnknownFormat: boolean}) => Extract)({allowUnknownFormat: true});
-  let refusal: unknown;
-  let reading: Promise<void> = Promise.resolve();
-  tar.on('entry', (header, member, next) => {
-    // If the archive breaks off before anyone reads the member, this is what keeps its error from being uncaught.
-    member.on('error', () => undefined);
-    reading = readMember(header, member as unknown as Content, nth, state);
-    void settle(reading, (error) => {
-      refusal ??=
-        error instanceof BadMember ? refuse(`${name}: ${describe(header)} ${error.message}`) : error;
-      next(error);
-    });
-  });
+  const read: ReadMember = async (header, member) => {
+    try {
+      await readMember(header, member, nth, reading);
+    } catch (error) {
+      throw error instanceof BadMember ? refuse(`${name}: ${describe(header)} ${error.message}`) : error;
+    }
+  };
   try {
-    await pipeline(
-      createReadStream(file, {highWaterMark: 1 << 18}),
-      blob.through,
-      (packed: AsyncIterable<Uint8Array>) => unpacked(packed, 'gzip'),
-      content.through,
-      tar as unknown as Writable,
-      {signal},
-    );
-    await reading;
+    const unpack = (packed: AsyncIterable<Uint8Array>) => unpacked(packed, 'gzip');
+    const source = createReadStream(file, {highWaterMark: 1 << 18});
+    await readMembers([source, blob.through, unpack, content.through], read, signal);
   } catch (error) {
     throwIfInterrupted(signal);
-    const cause = refusal ?? error;
-    throw cause instanceof ThawError ? cause : refuse(`${name} cannot be unpacked: ${messageOf(cause)}`);
-  } finally {
-    await reading.catch(() => undefined);
+    throw error instanceof ThawError ? error : refuse(`${name} cannot be unpacked: ${messageOf(error)}`);
   }
   const {digest, bytes} = blob.read();
   if (digest !== layer.digest) {
@@ -111,27 +89,25 @@ export async function readLayer(
   return {role: 'base', mediaType: GZIP_LAYER, digest, bytes, diffId, unpackedBytes};
 }
 
-async function settle(work: Promise<void>, done: (error: Error | null) => void): Promise<void> {
-  const error = await work.then(
-    () => null,
-    (reason: unknown) => reason as Error,
-  );
-  done(error);
-}
-
 const describe = ({name}: Header): string =>
   JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
 
-/** A member's bytes, and the way past them. */
-type Content = AsyncIterable<Uint8Array> & {resume(): unknown};
-
-async function readMember(header: Header, content: Content, nth: number, state: ReadState): Promise<void> {
-  if (++state.members > MEMBERS_MAX) throw new BadMember(`is one of more than ${MEMBERS_MAX} files`);
-  state.tree.apply(await memberOf(header, content, state), nth);
+async function readMember(
+  header: Header,
+  content: MemberContent,
+  nth: number,
+  reading: BaseReading,
+): Promise<void> {
+  if (++reading.members > MEMBERS_MAX) throw new BadMember(`is one of more than ${MEMBERS_MAX} files`);
+  reading.tree.apply(await memberOf(header, content, reading), nth);
   content.resume();
 }
 
-async function memberOf(header: Header, content: Content, state: ReadState): Promise<TreeMember<FileFacts>> {
+async function memberOf(
+  header: Header,
+  content: MemberContent,
+  reading: BaseReading,
+): Promise<TreeMember<FileFacts>> {
   const {name: path, type, linkname, pax} = header as Header & {pax?: {[key: string]: string} | null};
   const target = linkname ?? '';
   if (Object.keys(pax ?? {}).some((key) => key.startsWith('GNU.sparse.'))) {
@@ -140,7 +116,7 @@ async function memberOf(header: Header, content: Content, state: ReadState): Pro
   switch (type) {
     case 'file':
     case 'contiguous-file':
-      return {kind: 'file', path, content: await readFacts(path, header.size ?? 0, content, state)};
+      return {kind: 'file', path, content: await readFacts(path, header.size ?? 0, content, reading)};
     case 'directory':
       return {kind: 'directory', path};
     case 'symlink':
@@ -159,16 +135,17 @@ async function memberOf(header: Header, content: Content, state: ReadState): Pro
 async function readFacts(
   path: string,
   bytes: number,
-  content: Content,
-  state: ReadState,
+  content: MemberContent,
+  reading: BaseReading,
 ): Promise<FileFacts> {
   const clean = posix.normalize(`/${path}`).slice(1);
   const isLibrary = LIBRARY.test(posix.basename(clean));
   const isLibc = isLibrary && LIBC.test(posix.basename(clean)) && bytes <= LIBC_BYTES_MAX;
   const isText = TEXTS.some(({path, bytesMax}) => path.test(clean) && bytes <= bytesMax);
   if (!isLibrary && !isText) return NOTHING_KNOWN;
-  if (isText) state.textBytes += bytes;
-  if (state.textBytes > TEXTS_BYTES_MAX) throw new BadMember('makes the lists of packages too long to read');
+  if (isText) reading.textBytes += bytes;
+  if (reading.textBytes > TEXTS_BYTES_MAX)
+    throw new BadMember('makes the lists of packages too long to read');
 
   const hash = createHash('sha256');
   const kept: Uint8Array[] = [];

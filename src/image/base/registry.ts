@@ -77,7 +77,7 @@ async function inspectPulled(
       wanted: 'base',
     });
   const config = parseBaseConfig(await readFile(blobPath(cacheDir, manifest.config.digest), 'utf8'), refuse);
-  const found = await inspectLayers(manifest.layers, config.diffIds, platform, cacheDir, refuse, signal);
+  const found = await inspectLayers(manifest.layers, config.diffIds, platform, {cacheDir, refuse, signal});
   // Layouts may share the files by hard link, so nobody shall write into them. Windows would then not delete them.
   if (process.platform !== 'win32') {
     for (const layer of found.layers) await chmod(blobPath(cacheDir, layer.digest), 0o444);
@@ -89,7 +89,7 @@ async function inspectPulled(
 const RESERVED = /^(?:PORT|THAW_.*)$/;
 
 /** Reads what thaw takes over from a base's configuration: the environment and the digests of its layers. */
-export function parseBaseConfig(
+function parseBaseConfig(
   text: string,
   refuse: Refuse,
 ): {readonly env: {readonly [name: string]: string}; readonly diffIds: readonly unknown[]} {

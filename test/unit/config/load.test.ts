@@ -68,6 +68,7 @@ describe('a valid thaw.yaml', () => {
     expect(config).toMatchObject({
       name: 'scoring',
       model: {quantize: 'auto', calibration: null, accept: {cosine: 0.998, nsr: 0.01, top1Drop: 0.005}},
+      image: {base: 'auto', platform: 'linux/amd64'},
       handler: null,
       default: 'local',
     });
@@ -110,6 +111,13 @@ providers:
     expect(config.model.accept).toEqual({cosine: 0.9, nsr: 0.01, top1Drop: 0.005});
   });
 
+  it('says what the image stands on and what it is for, each alone', async () => {
+    const imageOf = async (section: string) =>
+      (await load(`name: scoring\nmodel: {path: model.onnx}\nimage: ${section}\n`)).image;
+    expect(await imageOf('{base: host}')).toEqual({base: 'host', platform: 'linux/amd64'});
+    expect(await imageOf('{platform: linux/arm64}')).toEqual({base: 'auto', platform: 'linux/arm64'});
+  });
+
   it('reads triggers of every kind', async () => {
     const {providers} = await load(`
 name: scoring
@@ -125,6 +133,15 @@ triggers: [{http: {auth: none}}, {schedule: {cron: '0 8 * * *'}}, {queue: {name:
 });
 
 describe('a thaw.yaml with mistakes', () => {
+  it('names the platforms that an image can be for', async () => {
+    expect(
+      await problemsOf('name: scoring\nmodel: {path: m}\nimage: {platform: linux/arm, bse: host}\n'),
+    ).toEqual([
+      '3:19 image.platform must be linux/amd64 or linux/arm64, not "linux/arm"',
+      '3:30 image.bse unknown key (base)',
+    ]);
+  });
+
   it('reports five mistakes as five, each with its line, column and nearest key', async () => {
     expect(
       await problemsOf(`name: Credit Scoring

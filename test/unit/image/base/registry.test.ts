@@ -107,6 +107,18 @@ describe('a base from a registry', () => {
     expect(base).toEqual({kind: 'registry', reference: (await open()).reference, glibc: '2.36'});
   });
 
+  test('is found fit where nothing is merged: libraries in /lib, and the loader’s path a link to them', async () => {
+    const apart = baseFiles()
+      .filter(({name}) => !/^(usr\/)?lib(64)?\/?$|ld-linux/.test(name))
+      .map((member) => ({...member, name: member.name.replace(/^usr(\/lib\/.*lib(c|m|gcc_s)\W)/, '.$1')}));
+    const folder = 'lib/x86_64-linux-gnu';
+    await putFiles(
+      [{name: `./${folder}/ld-linux-x86-64.so.2`, text: elf(62)}, ...apart],
+      [{name: './lib64/ld-linux-x86-64.so.2', type: 'symlink', linkname: `/${folder}/ld-linux-x86-64.so.2`}],
+    );
+    expect((await open()).contents.libraries.map(({soname}) => soname)).toContain('libgcc_s.so.1');
+  });
+
   test('is taken for the platform that is wanted, out of an index', async () => {
     const amd64 = put({layers: [await layerOf(baseFiles())]}, 'team/base:amd64');
     const arm64 = put(
