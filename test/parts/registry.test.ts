@@ -1,7 +1,7 @@
 import {execFile} from 'node:child_process';
 import {createHash, createPublicKey, createSign, generateKeyPairSync, type KeyObject} from 'node:crypto';
 import {once} from 'node:events';
-import {readdir, rm, writeFile} from 'node:fs/promises';
+import {copyFile, mkdir, readdir, rm, writeFile} from 'node:fs/promises';
 import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {join} from 'node:path';
@@ -12,10 +12,12 @@ import {blobsDir} from '../../src/image/blobs.ts';
 import {writeLayout} from '../../src/image/layout.ts';
 import {readCredentials, type Credentials} from '../../src/image/registry/credentials.ts';
 import {pullImage} from '../../src/image/registry/pull.ts';
-import {pushImage, type Pushed} from '../../src/image/registry/push.ts';
+import {pushImage, type Pushed, type PushInput} from '../../src/image/registry/push.ts';
 import {parseReference} from '../../src/image/registry/reference.ts';
 import {systemClock} from '../../src/net/clock.ts';
 import {failureOf, ignore, never, scratch, smallImage} from '../unit/image/fixture.ts';
+import {startFaultyProxy} from './faulty-proxy.ts';
+import {startTunnelProxy} from './tunnel-proxy.ts';
 import {findMissing, skippedFor, startRegistry} from './debian-registry.ts';
 
 const run = promisify(execFile);
@@ -107,6 +109,19 @@ async function tokenRegistry(folder: string): Promise<{host: string; granted: st
   return {host, granted};
 }
 
+/** An authority, and a certificate of it for this machine and for a name, as lines of the registry's configuration. */
+async function ownCertificates(folder: string, name: string): Promise<{authority: string; tls: string}> {
+  const openssl = (text: string) => run('openssl', text.split(' '), {cwd: folder});
+  const request = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2';
+  await openssl(`${request} -subj /CN=thaw-test-authority -keyout authority.key -out authority.pem`);
+  await openssl(
+    `${request} -subj /CN=${name} -CA authority.pem -CAkey authority.key -keyout server.key -out server.pem ` +
+      `-addext subjectAltName=DNS:${name},IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE`,
+  );
+  const tls = `  tls: {certificate: ${join(folder, 'server.pem')}, key: ${join(folder, 'server.key')}}\n`;
+  return {authority: join(folder, 'authority.pem'), tls};
+}
+
 describe.skipIf(missing.length > 0)(`Debian's registry${why}`, () => {
   let image: ImageOnDisk;
   beforeAll(async () => {
@@ -120,6 +135,7 @@ describe.skipIf(missing.length > 0)(`Debian's registry${why}`, () => {
     text: string,
     mountFrom: string | null = null,
     credentials: Credentials | null = ann,
+    more: Partial<PushInput> = {},
   ): Promise<Pushed> =>
     pushImage({
       layoutDir: image.layoutDir,
@@ -130,6 +146,7 @@ describe.skipIf(missing.length > 0)(`Debian's registry${why}`, () => {
       clock: systemClock,
       progress: ignore,
       signal: never,
+      ...more,
     });
 
   /** What another tool finds there. */
@@ -205,6 +222,108 @@ describe.skipIf(missing.length > 0)(`Debian's registry${why}`, () => {
     granted.length = 0;
     await expectPulled(pushed.reference);
     expect(granted).toEqual([['repository:team/small:pull']]);
+  });
+
+  test('gets a layer that was cut in the middle again, and on the next run only the layers it lacks', async () => {
+    const registry = await startRegistry(await scratch());
+    const proxy = await startFaultyProxy(registry);
+    const totalBytes = image.image.layers.reduce((sum, {bytes}) => sum + bytes, 0);
+    const [first] = image.image.layers;
+    const reference = parseReference(`${proxy.host}/team/small:1`);
+    const settings = {
+      layoutDir: image.layoutDir,
+      digest: image.image.digest,
+      reference,
+      credentials: null,
+      parallel: 1,
+      clock: systemClock,
+      progress: ignore,
+      signal: never,
+    };
+    let cuts = 0;
+    proxy.set((_, method) => (method === 'PATCH' && cuts++ === 0 ? 'reset while it is sent' : null));
+    await pushImage(settings);
+    // This registry gives up an upload that is cut within a request, so half of the layer went for nothing.
+    const lostBytes = first!.bytes / 2;
+    expect(proxy.passedBytes()).toBeGreaterThanOrEqual(totalBytes);
+    expect(proxy.passedBytes()).toBeLessThan(totalBytes + lostBytes + 10_000);
+
+    let patches = 0;
+    proxy.set((_, method) => {
+      if (method === 'PATCH') patches++;
+      return patches >= 2 ? 'reset before the request' : null;
+    });
+    const other = {...settings, reference: {...reference, repository: 'team/other'}};
+    expect((await failureOf(pushImage(other))).code).toBe('PROVIDER_UNREACHABLE');
+    proxy.set(() => null);
+    const rest = await pushImage(other);
+    expect(rest.skippedBytes).toBe(first!.bytes);
+    expect(proxy.passedBytes()).toBeLessThan(totalBytes - first!.bytes + 10_000);
+  });
+
+  test('keeps a bill of materials under the tag that stands in for a list of referrers', async () => {
+    const host = await passwordRegistry(await scratch());
+    const bytes = Buffer.from('{"bomFormat":"CycloneDX"}');
+    const mediaType = 'application/vnd.cyclonedx+json';
+    const attachment = {mediaType, title: 'sbom.cdx.json', bytes};
+    const pushed = await push(`${host}/team/small:1`, null, ann, {attachment});
+    expect(pushed.attached).toMatchObject({foundBy: 'tag'});
+    const {digest} = pushed.attached as {digest: string};
+    await expectThere(`${host}/team/small:1`);
+
+    const raw = async (name: string): Promise<{[name: string]: unknown}> => {
+      const inspect = ['inspect', '--raw', '--tls-verify=false', '--creds=ann:hush-hush'];
+      return JSON.parse((await run('skopeo', [...inspect, `docker://${host}/team/small${name}`])).stdout) as {
+        [name: string]: unknown;
+      };
+    };
+    const list = await raw(`:${image.image.digest.replace(':', '-')}`);
+    expect(list['manifests']).toMatchObject([{digest, artifactType: mediaType}]);
+    const artifact = await raw(`@${digest}`);
+    expect(artifact).toMatchObject({artifactType: mediaType, subject: {digest: image.image.digest}});
+    const [{digest: content}] = artifact['layers'] as [{digest: string}];
+    const authorization = `Basic ${Buffer.from('ann:hush-hush').toString('base64')}`;
+    const answer = await fetch(`http://${host}/v2/team/small/blobs/${content}`, {headers: {authorization}});
+    expect(Buffer.from(await answer.arrayBuffer())).toEqual(bytes);
+    expect(await push(`${host}/team/small:1`, null, ann, {attachment})).toMatchObject({
+      attached: pushed.attached,
+    });
+  });
+
+  test('speaks TLS under an authority of its own, through a tunnel too', async () => {
+    const folder = await scratch();
+    const {authority, tls} = await ownCertificates(folder, 'registry.invalid');
+    const registry = await startRegistry(folder, '', tls);
+    const [, port = ''] = registry.split(':');
+    const homeDir = await scratch();
+    const at = (host: string, env: {[name: string]: string}): Promise<Pushed> =>
+      push(`${host}/team/small:1`, null, null, {surroundings: {env, homeDir}});
+
+    const stranger = await failureOf(at(registry, {}));
+    expect(stranger).toMatchObject({
+      code: 'PROVIDER_UNREACHABLE',
+      message: expect.stringContaining(`the certificate of ${registry} is not trusted`) as string,
+      facts: {certificate: true, registry},
+    });
+    await at(registry, {SSL_CERT_FILE: authority});
+
+    // By another name, for which this machine needs a proxy; it knows the way.
+    const proxy = await startTunnelProxy(registry, 'ann', 'proxy-secret');
+    const named = `registry.invalid:${port}`;
+    const env = {HTTPS_PROXY: `http://ann:proxy-secret@${proxy.host}`};
+    expect((await failureOf(at(named, env))).message).toContain(`the certificate of ${named} is not trusted`);
+    const trusted = join(homeDir, '.docker', 'certs.d', named);
+    await mkdir(trusted, {recursive: true});
+    await copyFile(authority, join(trusted, 'ca.crt'));
+    expect(await at(named, env)).toMatchObject({uploadedBytes: 0, digest: image.image.digest});
+    expect(new Set(proxy.targets)).toEqual(new Set([named]));
+    const refused = await failureOf(at(named, {HTTPS_PROXY: `http://ann:not-the-secret@${proxy.host}`}));
+    expect(refused.message).toContain('the proxy answered 407');
+    expect(JSON.stringify([refused.message, refused.facts])).not.toMatch(/secret/);
+
+    // For a name that is not in the certificate, trust in the authority is not enough.
+    const elsewhere = await failureOf(at(`other.invalid:${port}`, {...env, SSL_CERT_FILE: authority}));
+    expect(elsewhere.message).toContain(`the certificate of other.invalid:${port} is not trusted`);
   });
 
   test('gets the rest of a push that was called off in the middle', async () => {

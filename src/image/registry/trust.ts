@@ -100,7 +100,7 @@ export function secureContext({authorities, identities}: Trust, host: string): t
   if (authorities.length === 0 && identities.length === 0) return null;
   try {
     // A context passes over what makes no sense.
-    for (const authority of authorities) new X509Certificate(authority);
+    authorities.forEach((authority) => new X509Certificate(authority).ca);
     return tls.createSecureContext({
       ...(authorities.length > 0 && {ca: [...trustedAnyway(), ...authorities]}),
       ...(identities.length > 0 && {

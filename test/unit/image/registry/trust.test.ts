@@ -17,7 +17,7 @@ async function trusted(
   const absolute = Object.fromEntries(
     Object.entries(env).map(([name, value]) => [name, value.replace('HOME', homeDir)]),
   );
-  return readTrust(host, {homeDir, env: absolute as NodeJS.ProcessEnv}, 'linux');
+  return readTrust(host, {homeDir, env: absolute}, 'linux');
 }
 
 describe('certificates', () => {
