@@ -117,12 +117,20 @@ export async function deliverImage(outputs: Outputs, delivery: Delivery): Promis
   const contextDir = byEngine || flags.dockerfile ? await writeContext(delivery) : null;
   let engineImage: EngineImage | null = null;
   if (engine !== null) {
+    noteOtherPlatform(engine, delivery);
     engineImage =
       byEngine && contextDir !== null
         ? await buildWith(engine, contextDir, outputs.enginePush, delivery)
         : await loadInto(engine, delivery);
   }
   return {out, archive, dockerfile: contextDir && join(contextDir, 'Dockerfile'), engineImage};
+}
+
+/** It may run there, emulated; its times say nothing then. */
+function noteOtherPlatform({command, version}: Engine, {packaged: {image}, terminal}: Delivery): void {
+  if (version.platform === image.platform) return;
+  const what = `the engine behind ${command} runs ${version.platform}, and the image is for ${image.platform}`;
+  terminal.note(terminal.paint.warn(what));
 }
 
 async function copyOut(dir: string, {packaged, terminal, signal}: Delivery): Promise<string> {

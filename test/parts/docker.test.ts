@@ -63,6 +63,7 @@ describe.skipIf(missing.length > 0)(`a real Docker engine${skippedFor(missing)}`
     if (containers !== '') await engine.docker('rm', '-f', ...lines(containers));
     if (images !== '') await engine.docker('rmi', '-f', ...lines(images));
     expect(containers).toBe('');
+    expect(await engine.docker('images', '-q', '--filter', `label=thaw.function=${name}`)).toBe('');
   });
 
   afterAll(async () => {
@@ -247,7 +248,7 @@ describe.skipIf(missing.length > 0)(`a real Docker engine${skippedFor(missing)}`
   const settingsOf = async (image: string): Promise<object> => {
     const text = await engine.docker('image', 'inspect', '--format', '{{json .Config}}', image);
     const {Entrypoint, Cmd, Env, User, WorkingDir, Labels} = JSON.parse(text) as Record<string, unknown>;
-    return {Entrypoint, Cmd: Cmd ?? null, Env, User, WorkingDir, Labels};
+    return {Entrypoint, Cmd: Cmd ?? null, Env: (Env as string[]).toSorted(), User, WorkingDir, Labels};
   };
 
   const builders = [
@@ -274,6 +275,45 @@ describe.skipIf(missing.length > 0)(`a real Docker engine${skippedFor(missing)}`
       await expectToServe(engines);
     });
   }
+
+  test.skipIf(missingForRegistry.length > 0)(
+    `builds the same image on a base from a registry${skippedFor(missingForRegistry)}`,
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'thaw-base-'));
+      const baseName = `${await startRegistry(folder)}/team/base:1`;
+      try {
+        await packageWith(['--dockerfile']);
+        const contextDir = join(bench.dir, name, '.thaw/docker');
+        const lines = [
+          'FROM scratch',
+          'COPY base/ /',
+          'ENV GREETING=hello',
+          'CMD ["not this"]',
+          `LABEL thaw.function=${name}`,
+        ];
+        await writeFile(join(contextDir, 'Dockerfile'), lines.join('\n'));
+        await engine.docker('build', '--tag', baseName, contextDir);
+        await engine.docker('push', baseName);
+
+        const {image, delivered: ofThaw} = await packageWith(['--base', baseName, '--load']);
+        const {delivered} = await packageWith(['--base', baseName, '--builder', 'docker']);
+        const [thaws, engines] = [
+          ofThaw.engineImage?.reference ?? '',
+          delivered.engineImage?.reference ?? '',
+        ];
+        const dockerfile = await readFile(delivered.dockerfile ?? '', 'utf8');
+        expect(dockerfile).toContain(`FROM ${(image.base as {reference: string}).reference}\n`);
+        expect(dockerfile).not.toContain('base/ /');
+        expect(await settingsOf(engines)).toEqual(await settingsOf(thaws));
+        expect(JSON.stringify(await settingsOf(engines))).toContain('GREETING=hello');
+        expect(await filesOf(engines)).toBe(await filesOf(thaws));
+        await expectToServe(engines);
+        await expectToServe(thaws);
+      } finally {
+        await rm(folder, {recursive: true, force: true});
+      }
+    },
+  );
 
   test('is not needed to write the Dockerfile', async () => {
     const nobody = {DOCKER_HOST: `unix://${join(bench.dir, 'nobody.sock')}`};
