@@ -1,9 +1,8 @@
-import {readFile} from 'node:fs/promises';
 import {dirname, relative, resolve} from 'node:path';
 import type {Config} from '../config/config.ts';
-import {digestOf} from '../core/digest.ts';
 import type {Image, Platform} from '../core/image.ts';
 import type {Verdict} from '../core/model.ts';
+import {inspectBlob} from '../image/blobs.ts';
 import {buildImage, parseSourceDateEpoch, type BuildStage} from '../image/build.ts';
 import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
 import type {Pushed} from '../image/registry/push.ts';
@@ -165,7 +164,7 @@ async function digestSources(
   ];
   const digests = files.map(async (file) => ({
     path: projectPath(dir, file),
-    digest: digestOf(await readFile(file)),
+    digest: (await inspectBlob(file)).digest,
   }));
   return Promise.all(digests);
 }
