@@ -12,6 +12,8 @@ import {stillClock} from './still-clock.ts';
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 const REPOSITORY = 'team/base';
+/** A blob that nobody has. */
+const blob = {mediaType: 'application/x', digest: `sha256:${'0'.repeat(64)}`, size: 1};
 
 let registry: FakeRegistry;
 let cacheDir: string;
@@ -152,12 +154,66 @@ describe('a pull', () => {
       JSON.stringify({schemaVersion: 2, config: {digest: '../../etc', size: 1}, layers: []}),
       'no sha256',
     ],
+    [
+      'sizes below nothing',
+      JSON.stringify({schemaVersion: 2, config: {...blob, size: -1}, layers: []}),
+      'no size',
+    ],
+    [
+      'a thousand and one layers',
+      JSON.stringify({schemaVersion: 2, config: blob, layers: Array(1001).fill(blob)}),
+      'layers',
+    ],
+    [
+      'layers that are no list',
+      JSON.stringify({schemaVersion: 2, config: blob, layers: {length: 1}}),
+      'layers',
+    ],
+    ['null', 'null', 'not an object'],
+    [
+      'an index of nothing',
+      JSON.stringify({schemaVersion: 2, mediaType: OCI_INDEX}),
+      'manifests are not a list',
+    ],
     ['an artifact', JSON.stringify({schemaVersion: 2, mediaType: 'application/x'}), 'application/x'],
   ])('of %s says that it cannot be used', async (_, text, words) => {
     registry.manifests.set(`${REPOSITORY}:1`, {bytes: Buffer.from(text), type: OCI_MANIFEST});
     const failure = await failureOf(pull());
     expect(failure.code).toBe('IMAGE_INVALID');
     expect(failure.message).toContain(words);
+  });
+
+  test('reads no manifest without end, and none of another size than its index says', async () => {
+    const huge = Buffer.alloc((4 << 20) + 1, ' ');
+    registry.manifests.set(`${REPOSITORY}:1`, {bytes: huge, type: OCI_MANIFEST});
+    expect(await failureOf(pull())).toMatchObject({code: 'CONTENT_MISMATCH'});
+    const platform = {os: 'linux', architecture: 'amd64'};
+    const entry = {mediaType: OCI_MANIFEST, digest, size: 7, platform};
+    putManifest({schemaVersion: 2, mediaType: OCI_INDEX, manifests: [entry]}, OCI_INDEX);
+    expect((await failureOf(pull())).message).toContain('7 bytes of a manifest');
+    expect(await readdir(cacheDir)).toEqual([]);
+  });
+
+  test('of an index that leads to an index, even itself, ends', async () => {
+    const platform = {os: 'linux', architecture: 'amd64'};
+    const inner = putManifest({schemaVersion: 2, mediaType: OCI_INDEX, manifests: []}, OCI_INDEX);
+    const {length: size} = registry.manifests.get(`${REPOSITORY}@${inner}`)!.bytes;
+    const entry = {mediaType: OCI_INDEX, digest: inner, size, platform};
+    putManifest({schemaVersion: 2, mediaType: OCI_INDEX, manifests: [entry]}, OCI_INDEX);
+    expect(await failureOf(pull())).toMatchObject({code: 'IMAGE_INVALID'});
+  });
+
+  test('of answers with giant headers ends with a clear error', async () => {
+    registry.set({
+      other: (request, response) => {
+        if (!request.url?.includes('manifests')) return false;
+        response.writeHead(200, {'content-type': OCI_MANIFEST, 'x-giant': 'x'.repeat(200_000)}).end('{}');
+        return true;
+      },
+    });
+    const failure = await failureOf(pull());
+    expect(failure.code).toBe('PROVIDER_UNREACHABLE');
+    expect(failure.message.length).toBeLessThan(400);
   });
 
   test('of what is not there says so in the registry’s words', async () => {

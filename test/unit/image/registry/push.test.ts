@@ -85,6 +85,9 @@ describe('a push', () => {
     registry.set({});
     const pushed = await push(registry, {mountFrom: 'team/base'});
     expect(pushed.uploadedBytes).toBe(image.image.layers[0]!.bytes);
+    // Where nothing can be mounted the registry says where to send it instead: nobody asks twice.
+    expect(requests(registry, 'POST').length).toBe(3);
+    expect(requests(registry, 'PATCH').length).toBe(1);
     expect(pushed.mountedBytes).toBeGreaterThanOrEqual(image.image.layers[1]!.bytes);
     expectWhole(registry);
   });
