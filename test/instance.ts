@@ -26,6 +26,9 @@ export interface InstanceParts {
   /** The function's name; `demo` if not given. */
   readonly name?: string;
   readonly session?: ServeManifest['session'];
+  readonly shaped?: ServeManifest['shaped'];
+  /** The ONNX Runtime that measured; the one that serves if not given. */
+  readonly onnxruntime?: string;
 }
 
 /** Lays out `opt/thaw` of one instance in a new temporary folder, as an image or the process engine has it. */
@@ -49,8 +52,9 @@ export async function layInstance(parts: InstanceParts): Promise<string> {
     name: parts.name ?? 'demo',
     file,
     model: digestOf(await readFile(parts.model)),
-    onnxruntime: ort.version,
+    onnxruntime: parts.onnxruntime ?? ort.version,
     session: parts.session ?? {},
+    ...(parts.shaped && {shaped: parts.shaped}),
     inputs: [],
     outputs: [],
   };

@@ -292,7 +292,9 @@ describe('with known figures', () => {
     const forms = ['dynamic', 'weights', 'int8-blocks', 'int4', 'fp16'];
     const [there, back] = [['none', ...forms], ['none', ...forms].toReversed()];
     expect(probe.asked.map(({model: file}) => modeOf(file))).toEqual([
-      ...['none', 'none', ...forms],
+      'none',
+      'none',
+      ...forms,
       ...[there, back, there].flat(),
     ]);
     expect(probe.asked.map(({rows}) => rows.length)).toEqual([1, ...Array(6).fill(2), ...Array(18).fill(1)]);

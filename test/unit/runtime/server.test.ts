@@ -363,7 +363,8 @@ describe.each([1, 4])('a server with a handler, at concurrency %i', (concurrency
 
   it('ends with a word in its log when the handler throws outside of any request', async () => {
     const own = await serve({handler: HANDLER, env});
-    expect((await post(own, {do: 'explode'})).body).toBe('fine');
+    // The answer may be on its way when the end comes, or not.
+    await post(own, {do: 'explode'}).catch(() => undefined);
     expect((await own.ended).code).toBe(1);
     expect(own.stdout.join('\n')).toContain('too late');
   });
