@@ -162,7 +162,7 @@ describe.skipIf(missing.length > 0)(`Debian's registry${why}`, () => {
     expect(found.Layers).toEqual(image.image.layers.map(({digest}) => digest));
   }
 
-  async function expectPulled(text: string): Promise<void> {
+  async function expectPulled(text: string, digest: string = image.image.digest): Promise<void> {
     const cacheDir = await scratch();
     const pulled = await pullImage({
       reference: parseReference(text),
@@ -173,7 +173,7 @@ describe.skipIf(missing.length > 0)(`Debian's registry${why}`, () => {
       progress: ignore,
       signal: never,
     });
-    expect(pulled.digest).toBe(image.image.digest);
+    expect(pulled.digest).toBe(digest);
     expect((await readdir(blobsDir(cacheDir))).length).toBe(4);
   }
 
@@ -197,6 +197,20 @@ describe.skipIf(missing.length > 0)(`Debian's registry${why}`, () => {
     const failure = await failureOf(push(`${host}/team/small:3`, null, wrong));
     expect(failure.code).toBe('PERMISSION_DENIED');
     expect(failure.message).not.toContain('wrong-word');
+  });
+
+  test('takes Docker’s media types too, for skopeo and for a pull', async () => {
+    const host = await passwordRegistry(await scratch());
+    const {digest, reference} = await push(`${host}/team/small:1`, null, ann, {mediaTypes: 'docker'});
+    const inspect = [
+      'inspect',
+      '--tls-verify=false',
+      '--creds=ann:hush-hush',
+      `docker://${host}/team/small:1`,
+    ];
+    const {stdout} = await run('skopeo', inspect);
+    expect(JSON.parse(stdout)).toMatchObject({Digest: digest});
+    await expectPulled(reference, digest);
   });
 
   test('takes the credentials that skopeo login left', async () => {

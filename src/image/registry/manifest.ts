@@ -17,7 +17,7 @@ export interface IndexEntry {
 }
 
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
-const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 const INDEXES = [OCI_INDEX, 'application/vnd.docker.distribution.manifest.list.v2+json'];
 /** What thaw can read, for the Accept header. */

@@ -7,6 +7,7 @@ import {invalid} from '../layout.ts';
 import {attach, type Attached, type Attachment} from './attach.ts';
 import {openRegistry, type RegistryClient} from './client.ts';
 import type {Credentials} from './credentials.ts';
+import {renderInDockerTypes, type MediaTypes} from './docker-types.ts';
 import {MANIFEST_TYPES, parseManifest, type RegistryManifest} from './manifest.ts';
 import {renderReference, type Reference} from './reference.ts';
 import {mismatch} from './refusal.ts';
@@ -29,6 +30,8 @@ export interface PushInput {
   readonly allowHttp?: boolean;
   /** Those of this process, unless they are given. */
   readonly surroundings?: Surroundings;
+  /** OCI's, unless the place that runs the image knows only Docker's: then its digest there is another one. */
+  readonly mediaTypes?: MediaTypes;
   /** What is to be found from the image; null: nothing. */
   readonly attachment?: Attachment | null;
   /** Blobs on their way at a time. */
@@ -65,23 +68,24 @@ const PARALLEL = 4;
 export async function pushImage(input: PushInput): Promise<Pushed> {
   const {reference, signal} = input;
   throwIfInterrupted(signal);
-  refuseOtherDigest(reference, input.digest);
   const {bytes, manifest} = await readManifest(input);
+  const digest = digestOf(bytes);
+  refuseOtherDigest(reference, digest);
   const client = await openRegistry({...input, registry: reference.registry});
   try {
     const outcomes = await pushBlobs(client, manifest, input);
     const tag = reference.digest === null ? (reference.tag ?? 'latest') : reference.tag;
-    await pushManifest(client, {bytes, manifest, tag}, input);
+    await pushManifest(client, {bytes, digest, manifest, tag}, input);
     const {attachment = null, clock} = input;
-    const subject = {mediaType: manifest.mediaType, digest: input.digest, size: bytes.length};
+    const subject = {mediaType: manifest.mediaType, digest, size: bytes.length};
     const target = {client, clock, repository: reference.repository, subject, signal};
     const attached = attachment && (await attach(attachment, target));
     const sum = (wanted: BlobOutcome): number =>
       outcomes.reduce((total, {size, outcome}) => total + (outcome === wanted ? size : 0), 0);
     return {
-      reference: renderReference({...reference, tag: null, digest: input.digest}),
+      reference: renderReference({...reference, tag: null, digest}),
       tag,
-      digest: input.digest,
+      digest,
       uploadedBytes: sum('uploaded'),
       mountedBytes: sum('mounted'),
       skippedBytes: sum('skipped'),
@@ -105,18 +109,22 @@ function refuseOtherDigest(reference: Reference, digest: Digest): void {
 async function readManifest({
   layoutDir,
   digest,
-}: PushInput): Promise<{readonly bytes: Buffer; readonly manifest: RegistryManifest}> {
+  mediaTypes = 'oci',
+}: PushInput): Promise<{readonly bytes: Uint8Array; readonly manifest: RegistryManifest}> {
   const bytes = await readFile(blobPath(layoutDir, digest)).catch(() => null);
   if (bytes === null) throw invalid(layoutDir, `blob ${digest} is missing`, digest);
   if (digestOf(bytes) !== digest) throw invalid(layoutDir, `blob ${digest} has other content`, digest);
-  const manifest = parseManifest(bytes, (what) => invalid(layoutDir, what, digest));
+  const refuse = (what: string): ThawError => invalid(layoutDir, what, digest);
+  const manifest = parseManifest(bytes, refuse);
   for (const blob of [manifest.config, ...manifest.layers]) {
     const size = await sizeOf(blobPath(layoutDir, blob.digest));
     if (size === blob.size) continue;
     const what = size === null ? 'is missing' : `has ${size} bytes instead of ${blob.size}`;
     throw invalid(layoutDir, `blob ${blob.digest} ${what}`, blob.digest);
   }
-  return {bytes, manifest};
+  if (mediaTypes === 'oci') return {bytes, manifest};
+  const translated = renderInDockerTypes(manifest, refuse);
+  return {bytes: translated.bytes, manifest: parseManifest(translated.bytes, refuse)};
 }
 
 interface SentBlob {
@@ -180,8 +188,13 @@ async function pushBlobs(
 
 async function pushManifest(
   client: RegistryClient,
-  {bytes, manifest, tag}: {bytes: Buffer; manifest: RegistryManifest; tag: string | null},
-  {reference, digest, signal}: PushInput,
+  {
+    bytes,
+    digest,
+    manifest,
+    tag,
+  }: {bytes: Uint8Array; digest: Digest; manifest: RegistryManifest; tag: string | null},
+  {reference, signal}: PushInput,
 ): Promise<void> {
   const {repository} = reference;
   const answer = await client.send({

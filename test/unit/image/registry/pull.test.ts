@@ -161,7 +161,7 @@ describe('a pull', () => {
     ],
     [
       'a thousand and one layers',
-      JSON.stringify({schemaVersion: 2, config: blob, layers: Array(1001).fill(blob)}),
+      JSON.stringify({schemaVersion: 2, config: blob, layers: Array.from({length: 1001}, () => blob)}),
       'layers',
     ],
     [

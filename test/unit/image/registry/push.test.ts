@@ -103,6 +103,32 @@ describe('a push', () => {
     expect(registry.seen).toEqual([]);
   });
 
+  test('in Docker’s media types sends the same blobs under another digest, always the same', async () => {
+    const registry = await startFakeRegistry();
+    const pushed = await push(registry, {mediaTypes: 'docker'});
+    expect(pushed.digest).not.toBe(image.image.digest);
+    const {bytes, type} = registry.manifests.get(`team/small@${pushed.digest}`)!;
+    expect(type).toBe('application/vnd.docker.distribution.manifest.v2+json');
+    const manifest = JSON.parse(bytes.toString()) as {
+      mediaType: string;
+      config: {mediaType: string};
+      layers: {mediaType: string; digest: string}[];
+    };
+    expect(manifest.mediaType).toBe(type);
+    expect(manifest.config.mediaType).toBe('application/vnd.docker.container.image.v1+json');
+    const layer = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
+    expect(manifest.layers.map(({mediaType, digest}) => [mediaType, digest])).toEqual(
+      image.image.layers.map(({digest}) => [layer, digest]),
+    );
+    expect(await push(registry, {mediaTypes: 'docker'})).toMatchObject({
+      digest: pushed.digest,
+      uploadedBytes: 0,
+    });
+    const ociDigest = `team/small@${image.image.digest}`;
+    const failure = await failureOf(push(registry, {mediaTypes: 'docker', path: ociDigest}));
+    expect(failure.code).toBe('INPUT_INVALID');
+  });
+
   test('without a tag means latest', async () => {
     const registry = await startFakeRegistry();
     expect((await push(registry, {path: 'team/small'})).tag).toBe('latest');
