@@ -1,4 +1,5 @@
-import type {NodeProto} from '../onnx.ts';
+import type {GraphProto, ModelProto, NodeProto} from '../onnx.ts';
+import type {ReadExternal} from '../tensor.ts';
 import {assemble} from './assemble.ts';
 import {createByteWeights, withWeights} from './byte-weights.ts';
 import type {Quantizable} from './byte-weights.ts';
@@ -6,6 +7,7 @@ import {labelOf, replaceNodes, scopesOf} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
 import {whyQuantizedAlready} from './quantized.ts';
+import {toSinglePrecision} from './single-precision.ts';
 
 /** A mode that puts other nodes in the place of some, with weights of their own. */
 export interface NodeRules {
@@ -23,13 +25,12 @@ export interface NodeRules {
  * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
  */
 export function rewriteNodes(
-  {model, readExternal, keepFloat}: QuantizeInput,
+  {model: given, readExternal, keepFloat}: QuantizeInput,
   {levels = 127, quantizableAt, nothing}: NodeRules,
 ): QuantizeResult {
-  const {graph} = model;
-  if (!graph) return {failure: 'it has no graph'};
-  const quantizedBefore = whyQuantizedAlready(model);
-  if (quantizedBefore !== null) return {failure: quantizedBefore};
+  const prepared = prepare(given, readExternal);
+  if (prepared.failure !== null) return prepared;
+  const {model, graph} = prepared;
 
   const weights = createByteWeights(graph, readExternal, levels);
   const replaced = new Map<NodeProto, readonly NodeProto[]>();
@@ -50,6 +51,21 @@ export function rewriteNodes(
   if (quantizedNodes.length === 0) return {failure: whyNothing(leftAlone, nothing)};
   const made = assemble(model, withWeights(replaceNodes(graph, replaced), weights));
   return {failure: null, model: made, session: {}, quantizedNodes, leftAlone};
+}
+
+/** What every mode begins with: a model that nobody has quantized, in single precision. */
+export function prepare(
+  given: ModelProto,
+  readExternal: ReadExternal,
+):
+  | {readonly failure: null; readonly model: ModelProto; readonly graph: GraphProto}
+  | {readonly failure: string} {
+  const quantizedBefore = whyQuantizedAlready(given);
+  if (quantizedBefore !== null) return {failure: quantizedBefore};
+  const single = toSinglePrecision(given, readExternal);
+  if (single.failure !== null) return single;
+  const {model} = single;
+  return model.graph ? {failure: null, model, graph: model.graph} : {failure: 'it has no graph'};
 }
 
 /** Why a node stays as it is though it could be quantized. */

@@ -6,8 +6,7 @@ import {attributeOf, labelOf, mapSubgraphs, scopesOf} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
 import {WEIGHT_ELEMENTS_MIN} from './products.ts';
-import {whyQuantizedAlready} from './quantized.ts';
-import {KEPT_FLOAT, whyNothing} from './rewrite.ts';
+import {KEPT_FLOAT, prepare, whyNothing} from './rewrite.ts';
 
 /** A place where a node reads a weight. */
 export interface Use {
@@ -50,13 +49,12 @@ export interface StorageRules {
  * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
  */
 export function storeSmaller(
-  {model, keepFloat}: QuantizeInput,
+  {model: given, readExternal, keepFloat}: QuantizeInput,
   {isMeant, shrink, nothing}: StorageRules,
 ): QuantizeResult {
-  const {graph} = model;
-  if (!graph) return {failure: 'it has no graph'};
-  const quantizedBefore = whyQuantizedAlready(model);
-  if (quantizedBefore !== null) return {failure: quantizedBefore};
+  const prepared = prepare(given, readExternal);
+  if (prepared.failure !== null) return prepared;
+  const {model, graph} = prepared;
 
   const smaller = new Map<TensorProto, SmallerWeight>();
   const quantizedNodes = new Set<string>();

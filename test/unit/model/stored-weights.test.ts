@@ -245,7 +245,7 @@ describe('the graph', () => {
 });
 
 describe('what is left alone says why', () => {
-  const half: TensorProto = {...makeTensor('w', [K, N], new Uint16Array(K * N)), data_type: 10};
+  const doubles = makeTensor('w', [K, N], Float64Array.from(weight));
   test.each<[string, string, Mode, TensorProto]>([
     [
       'NaN',
@@ -272,8 +272,8 @@ describe('what is left alone says why', () => {
         weight.map((x) => x * 1e-5),
       ),
     ],
-    ['half precision', 'element type 10', quantizeWeights, half],
-    ['half precision already', 'no large constant weight of single', quantizeFp16, half],
+    ['doubles', 'element type 11', quantizeWeights, doubles],
+    ['doubles', 'no large constant weight of single', quantizeFp16, doubles],
   ])('%s', (_, why, mode, tensor) => {
     expect(attempt(mode, around([matmul], {initializer: [tensor]})).failure).toContain(why);
   });
