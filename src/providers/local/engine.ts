@@ -44,6 +44,8 @@ export interface Ready {
 export interface Exit {
   /** For people: `exited with code 1`, `was ended by SIGKILL`. */
   readonly how: string;
+  /** Why, where the engine knows: it was ended because it took more memory than it may. */
+  readonly reason?: 'out-of-memory';
 }
 
 /** One instance, from its start to its end. */

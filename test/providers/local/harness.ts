@@ -13,7 +13,7 @@ import {createHttp} from '../../../src/net/http.ts';
 import {localDriver} from '../../../src/providers/local/driver.ts';
 import {fixture, RUNTIME_DIR} from '../../instance.ts';
 import {hostOrt} from '../../onnxruntime.ts';
-import {fakeImage, makePackage, processes} from '../../unit/local/site.ts';
+import {endNow, fakeImage, makePackage, processes} from '../../unit/local/site.ts';
 import type {Harness} from '../conformance.ts';
 
 const NAME = 'credit-scoring';
@@ -85,7 +85,7 @@ export async function openLocalHarness(packageDir: string): Promise<Harness> {
     close: async () => {
       // Once more for what a gateway may have started while it was being ended.
       for (let round = 0; round < 2; round++) {
-        for (const {pid} of await ourProcesses(stateDir)) process.kill(pid, 'SIGKILL');
+        for (const {pid} of await ourProcesses(stateDir)) endNow(pid);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       await rm(dir, {recursive: true, force: true, maxRetries: 5});

@@ -1,6 +1,7 @@
-import {rm} from 'node:fs/promises';
+import {rm, writeFile} from 'node:fs/promises';
 import {request as httpRequest} from 'node:http';
 import {connect, createServer} from 'node:net';
+import {join} from 'node:path';
 import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest';
 import type {Json} from '../../../src/core/json.ts';
 import {bodyOf, eventually, makePackage, makeSite, type TestSite} from './site.ts';
@@ -105,7 +106,7 @@ describe('an instance that breaks', () => {
 
   it('is ended when a request takes too long, which is answered 504', async () => {
     const site = await newSite();
-    await site.deploy({resources: {timeoutMs: 400}});
+    await site.deploy({resources: {timeoutMs: 3000}});
     await site.post();
     const [pid] = (await site.pids()).instances;
     const late = await site.post({sleepMs: 20_000});
@@ -117,11 +118,13 @@ describe('an instance that breaks', () => {
 
   it('does not take its other requests with it when one of them takes too long', async () => {
     const site = await newSite();
-    await site.deploy({resources: {concurrency: 2, timeoutMs: 1500}});
-    const late = site.post({sleepMs: 20_000});
-    await new Promise((resolve) => setTimeout(resolve, 900));
-    const other = site.post({sleepMs: 900});
+    await site.deploy({resources: {concurrency: 2, timeoutMs: 6000}});
+    const go = join(site.stateDir, 'go');
+    const late = site.post({sleepMs: 60_000});
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const other = site.post({holdUntil: go});
     expect((await late).status).toBe(504);
+    await writeFile(go, '');
     expect((await other).status).toBe(200);
   });
 });

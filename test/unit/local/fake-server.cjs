@@ -1,5 +1,7 @@
 // Honours the runtime contract without a model, and does on request what a broken program does. What a request
-// wants stands in its JSON body: {sleepMs, exit, env, bytes, stream, cut}. What a start wants stands in the environment.
+// wants stands in its JSON body: {sleepMs, exit, env, bytes, stream, cut, log, holdUntil, flood}. What a start wants stands in the environment.
+const events = require('node:events');
+const {existsSync} = require('node:fs');
 const http = require('node:http');
 const {randomUUID} = require('node:crypto');
 
@@ -17,7 +19,10 @@ const bootId = randomUUID();
 let ordinal = 0;
 let open = 0;
 let mostAtOnce = 0;
-const server = http.createServer(async (request, response) => {
+let flooded = 0;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const server = http.createServer((request, response) => void serve(request, response));
+async function serve(request, response) {
   const mine = ++ordinal;
   mostAtOnce = Math.max(mostAtOnce, ++open);
   response.on('close', () => open--);
@@ -37,7 +42,8 @@ const server = http.createServer(async (request, response) => {
   }
   if (want.log) console.log(want.log);
   if (want.logError) console.error(want.logError);
-  if (want.sleepMs) await new Promise((resolve) => setTimeout(resolve, want.sleepMs));
+  if (want.sleepMs) await pause(want.sleepMs);
+  while (want.holdUntil && !existsSync(want.holdUntil)) await pause(50);
   if (want.exit !== undefined) process.exit(want.exit);
   if (want.cut) {
     request.socket.destroy();
@@ -49,9 +55,17 @@ const server = http.createServer(async (request, response) => {
   response.setHeader('thaw-boot-age', (Date.now() - bornMs).toFixed(3));
   response.setHeader('content-type', 'application/json');
   if (want.stream) {
-    for (let i = 0; i < want.stream; i++) {
+    for (let i = 0; i < want.stream && !response.destroyed; i++) {
       response.write(`${i}\n`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
+    }
+    response.end();
+    return;
+  }
+  if (want.flood) {
+    const chunk = Buffer.alloc(2 ** 16, 0x20);
+    for (flooded = 0; flooded < want.flood; flooded += chunk.length) {
+      if (!response.write(chunk)) await events.once(response, 'drain');
     }
     response.end();
     return;
@@ -65,24 +79,24 @@ const server = http.createServer(async (request, response) => {
     headers,
     bytes: body.length,
     mostAtOnce,
+    open,
+    flooded,
     ...shown,
   });
   response.setHeader('content-length', Buffer.byteLength(text));
   response.end(text);
-});
+}
 process.on('SIGTERM', () => {
   if (env.IGNORE_SIGTERM) return;
   server.close(() => process.exit(0));
   server.closeIdleConnections();
 });
-if (!env.NEVER_READY) {
-  setTimeout(
-    () => {
-      server.listen(0, '127.0.0.1', () => {
-        say({event: 'ready', port: server.address().port, bootId, readyMs: Date.now() - bornMs});
-        if (env.CRASH_WHEN_READY) setTimeout(() => process.exit(9), 20);
-      });
-    },
-    Number(env.START_DELAY_MS ?? 0),
-  );
+if (!env.NEVER_READY) void listen();
+async function listen() {
+  while (env.START_WHEN && !existsSync(env.START_WHEN)) await pause(50);
+  await pause(Number(env.START_DELAY_MS ?? 0));
+  server.listen(0, '127.0.0.1', () => {
+    say({event: 'ready', port: server.address().port, bootId, readyMs: Date.now() - bornMs});
+    if (env.CRASH_WHEN_READY) setTimeout(() => process.exit(9), 20);
+  });
 }

@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdir, mkdtemp, readdir, readFile, rm} from 'node:fs/promises';
+import {mkdir, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {connect} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -281,12 +281,16 @@ describe('a gateway', () => {
   it('answers who is there before SIGTERM ends it', async () => {
     const site = await newSite();
     await site.deploy();
-    const answers = [site.post({sleepMs: 600}), site.post({sleepMs: 600})];
+    const go = join(site.stateDir, 'go');
+    const answers = [site.post({holdUntil: go}), site.post({holdUntil: go})];
     await eventually('both are served', async () => {
       const {instances} = (await site.view()).status;
       return instances?.filter(({state}) => state === 'busy').length === 2;
     });
+    const port = await portOf(site);
     process.kill((await site.pids()).gateways[0] as number, 'SIGTERM');
+    await eventually('it takes no new connection', async () => !(await listens(port)));
+    await writeFile(go, '');
     expect((await Promise.all(answers)).map(({status}) => status)).toEqual([200, 200]);
     await eventually('all is gone', async () => {
       const {gateways, instances} = await site.pids();

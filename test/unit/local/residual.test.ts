@@ -9,6 +9,7 @@ import {createHttp} from '../../../src/net/http.ts';
 import type {Engine, Running} from '../../../src/providers/local/engine.ts';
 import {processEngine} from '../../../src/providers/local/engine-process.ts';
 import {WaitingBodies} from '../../../src/providers/local/gateway/body.ts';
+import {Metrics} from '../../../src/providers/local/gateway/metrics.ts';
 import {Pool} from '../../../src/providers/local/gateway/pool.ts';
 import {serveRequest} from '../../../src/providers/local/gateway/proxy.ts';
 import {Trace} from '../../../src/providers/local/trace.ts';
@@ -63,10 +64,11 @@ beforeAll(async () => {
     startTimeoutMs: 30_000,
     queueTimeoutMs: 30_000,
   };
-  pool = new Pool(slowEngine, recipe, scaling, trace, () => {});
+  const metrics = new Metrics();
+  pool = new Pool(slowEngine, recipe, scaling, {trace, metrics, onLine: () => {}});
   const waiting = new WaitingBodies();
   server = createServer((request, response) => {
-    void serveRequest(request, response, pool, waiting, {timeoutMs: 30_000, bytesMax: 1_000_000});
+    void serveRequest(request, response, pool, waiting, metrics, {timeoutMs: 30_000, bytesMax: 1_000_000});
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });

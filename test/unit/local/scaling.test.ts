@@ -1,5 +1,8 @@
+import {writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest';
 import type {Json} from '../../../src/core/json.ts';
+import type {Invocation} from '../../../src/core/sample.ts';
 import {bodyOf, eventually, makePackage, makeSite, type TestSite} from './site.ts';
 
 let packageDir: string;
@@ -19,6 +22,17 @@ async function newSite(options: Json = {}): Promise<TestSite> {
   const site = await makeSite(packageDir, options);
   sites.push(site);
   return site;
+}
+
+/** Requests that all wait in their instances until so many instances are busy at the same time. */
+async function untilBusy(site: TestSite, count: number, instances: number): Promise<Invocation[]> {
+  const go = join(site.stateDir, 'go');
+  const answers = times(count, () => site.post({holdUntil: go}));
+  await eventually(`${instances} are busy`, async () => {
+    return (await site.view()).status.instances?.filter(({state}) => state === 'busy').length === instances;
+  });
+  await writeFile(go, '');
+  return answers;
 }
 
 const times = <T>(count: number, act: (index: number) => Promise<T>): Promise<T[]> =>
@@ -67,7 +81,7 @@ describe('scaling', () => {
     const watch = setInterval(() => {
       void site.pids().then(({instances}) => (most = Math.max(most, instances.length)));
     }, 20);
-    const answers = await times(20, () => site.post({sleepMs: 150}));
+    const answers = await untilBusy(site, 20, 5);
     clearInterval(watch);
     expect(answers.map(({status}) => status)).toEqual(Array.from({length: 20}, () => 200));
     const boots = new Set(answers.map(({evidence}) => evidence?.bootId));
@@ -92,8 +106,17 @@ describe('scaling', () => {
 
   it('answers 429 to what the queue cannot hold, and 200 to the rest', async () => {
     const site = await newSite();
-    await site.deploy({maxInstances: 1, env: {START_DELAY_MS: '1500'}});
-    const answers = await times(110, () => site.post());
+    const go = join(site.stateDir, 'go');
+    await site.deploy({maxInstances: 1, env: {START_WHEN: go}});
+    let refusedSoFar = 0;
+    const asked = times(110, async () => {
+      const answer = await site.post();
+      if (answer.status === 429) refusedSoFar++;
+      return answer;
+    });
+    await eventually('ten are refused', () => Promise.resolve(refusedSoFar === 10));
+    await writeFile(go, '');
+    const answers = await asked;
     const refused = answers.filter(({status}) => status === 429);
     expect(refused).toHaveLength(10);
     expect(answers.filter(({status}) => status === 200)).toHaveLength(100);
@@ -140,7 +163,7 @@ describe('scaling', () => {
   it('remembers what it saw of each start', async () => {
     const site = await newSite();
     await site.deploy({warmMin: 1, maxInstances: 2});
-    const answers = await times(2, () => site.post({sleepMs: 200}));
+    const answers = await untilBusy(site, 2, 2);
     const {localDriver} = await import('../../../src/providers/local/driver.ts');
     const {deployment} = (await site.view()).status;
     const bootIds = answers.map(({evidence}) => evidence?.bootId as string);

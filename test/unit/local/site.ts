@@ -11,6 +11,7 @@ import {build} from 'esbuild';
 import {digestOf, fingerprintWith, type Digest} from '../../../src/core/digest.ts';
 import type {Status} from '../../../src/core/deployment.ts';
 import type {Context, View} from '../../../src/core/driver.ts';
+import {systemCode} from '../../../src/core/errors.ts';
 import type {FunctionSpec} from '../../../src/core/function.ts';
 import type {Image} from '../../../src/core/image.ts';
 import type {Json} from '../../../src/core/json.ts';
@@ -192,7 +193,7 @@ export async function makeSite(
     pids,
     cleanUp: async () => {
       const {gateways, instances} = await pids();
-      for (const pid of [...gateways, ...instances]) process.kill(pid, 'SIGKILL');
+      for (const pid of [...gateways, ...instances]) endNow(pid);
       await rm(stateDir, {recursive: true, force: true});
     },
   };
@@ -222,6 +223,15 @@ export async function processes(): Promise<{pid: number; command: string}[]> {
     })),
   );
   return all.filter(({command}) => command !== '');
+}
+
+/** Ends a process, which may have ended by itself since it was seen. */
+export function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+  }
 }
 
 /** Waits until something is so; fails if it does not come about. */

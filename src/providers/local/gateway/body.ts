@@ -41,7 +41,8 @@ export class WaitingBodies {
    * @throws Refusal BODY_TOO_LARGE, QUEUE_FULL; Error if the client goes away
    */
   read(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
-    if (bodyLength(request) === 0) return Promise.resolve(EMPTY);
+    const length = bodyLength(request);
+    if (length === 0) return Promise.resolve(EMPTY);
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
@@ -60,7 +61,7 @@ export class WaitingBodies {
         if (bytes > bytesMax) fail(bodyTooLarge(bytesMax));
         else if (this.#bytes > WAITING_BYTES_MAX) {
           fail(new Refusal('QUEUE_FULL', 'too much is waiting for an instance already', 1000));
-        }
+        } else if (bytes === length) onEnd();
       };
       const onEnd = (): void => {
         leave();

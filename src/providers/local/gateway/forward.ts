@@ -192,5 +192,5 @@ async function explainBreak(slot: Slot): Promise<Refusal> {
     exit === null
       ? `instance ${slot.id} cut the connection before it had answered`
       : `instance ${slot.id} ${exit.how} before it had answered`;
-  return new Refusal('INSTANCE_DIED', message);
+  return new Refusal(exit?.reason === 'out-of-memory' ? 'OUT_OF_MEMORY' : 'INSTANCE_DIED', message);
 }

@@ -1,6 +1,6 @@
 import {readFile, writeFile} from 'node:fs/promises';
 import {createServer, type Server} from 'node:http';
-import type {AddressInfo} from 'node:net';
+import {Server as NetServer, type AddressInfo} from 'node:net';
 import {fingerprintWith, type FingerprintFn} from '../../../core/digest.ts';
 import {messageOf, systemCode, ThawError} from '../../../core/errors.ts';
 import type {Engine} from '../engine.ts';
@@ -23,6 +23,8 @@ import type {
 import {Trace} from '../trace.ts';
 import {WaitingBodies} from './body.ts';
 import type {LogWriter} from './logs.ts';
+import {Metrics} from './metrics.ts';
+import {answerOwnPath, isOwnPath} from './own-paths.ts';
 import {Pool, type Recipe, type Scaling} from './pool.ts';
 import {serveRequest} from './proxy.ts';
 
@@ -52,6 +54,7 @@ export class Gateway {
   readonly #engine: Engine;
   readonly #log: LogWriter;
   readonly #trace = new Trace();
+  readonly #metrics = new Metrics();
   readonly #waiting = new WaitingBodies();
   #served: Served | null = null;
   /** Changes happen one after the other, whoever asks for them. */
@@ -175,8 +178,11 @@ export class Gateway {
       this.#engine,
       this.#recipe(live, settings, env),
       scalingOf({settings, warmMin: 0}),
-      this.#trace,
-      (instance, stream, text) => this.#log.write(instance, stream, text),
+      {
+        trace: this.#trace,
+        metrics: this.#metrics,
+        onLine: (instance, stream, text) => this.#log.write(instance, stream, text),
+      },
     );
     return {live, settings, env, warmMin: 0, port, server, pool};
   }
@@ -221,7 +227,14 @@ export class Gateway {
         response.destroy();
         return;
       }
-      void serveRequest(request, response, served.pool, this.#waiting, {
+      const {pool} = served;
+      if (isOwnPath(request.url)) {
+        answerOwnPath(request, response, () =>
+          this.#metrics.render({instances: pool.instances(), queueLength: pool.queueLength}),
+        );
+        return;
+      }
+      void serveRequest(request, response, pool, this.#waiting, this.#metrics, {
         timeoutMs: served.settings.resources.timeoutMs,
         bytesMax: requestBytesMax,
       });
@@ -263,11 +276,13 @@ async function settled({pool, warmMin}: Served): Promise<void> {
   }
 }
 
-/** Takes no new connection, answers what is there, ends the instances, and then the connections. */
+/** Takes no new connection, answers what comes over those that are there, ends the instances, then the connections. */
 async function end({server, pool}: Served): Promise<void> {
-  const closed = close(server);
+  // An HTTP server's own `close` would cut idle connections, over which a request may be on its way.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   await pool.stop(DRAIN_MS);
   server.closeAllConnections();
+  server.close();
   await closed;
 }
 

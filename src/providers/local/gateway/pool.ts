@@ -1,10 +1,12 @@
 import {randomUUID} from 'node:crypto';
+import {availableParallelism} from 'node:os';
 import type {Instance} from '../../../core/deployment.ts';
 import {messageOf} from '../../../core/errors.ts';
 import {canonicalJson} from '../../../core/json.ts';
 import type {Engine, Launch, Ready, Running} from '../engine.ts';
 import type {Trace} from '../trace.ts';
 import {Connections} from './connections.ts';
+import type {Metrics} from './metrics.ts';
 import {Refusal} from './refusal.ts';
 
 /** What every instance is started from. An instance of an earlier recipe gets no further request. */
@@ -22,8 +24,12 @@ export interface Scaling {
   readonly queueTimeoutMs: number;
 }
 
-/** What happens to instances, for the log. */
-export type OnLine = (instance: string, stream: 'stdout' | 'stderr' | 'platform', text: string) => void;
+/** Who is told of what happens to instances. */
+export interface Observers {
+  readonly trace: Trace;
+  readonly metrics: Metrics;
+  readonly onLine: (instance: string, stream: 'stdout' | 'stderr' | 'platform', text: string) => void;
+}
 
 /** One instance, as the pool holds it. */
 export interface Slot {
@@ -60,6 +66,13 @@ interface Waiter {
 /** Of so many requests for each one that can be served, one more is refused. */
 const QUEUE_PER_PLACE = 100;
 const QUEUE_MAX = 10_000;
+/**
+ * So many instances start at a time, others after them: started all at once they would be ready no sooner, the first
+ * of them much later, and the gateway itself would hardly get to run.
+ */
+const STARTING_MAX = Math.max(4, 2 * availableParallelism());
+/** What was sent while the gateway began to stop is there within this time. */
+const QUIET_MS = 100;
 /** An instance that is asked to end is given so long. */
 const STOP_GRACE_MS = 5000;
 const BACKOFF_FIRST_MS = 250;
@@ -74,7 +87,8 @@ const CRASHED_EARLY_MS = 10_000;
 export class Pool {
   readonly #engine: Engine;
   readonly #trace: Trace;
-  readonly #onLine: OnLine;
+  readonly #metrics: Metrics;
+  readonly #onLine: Observers['onLine'];
   readonly #slots = new Set<Slot>();
   /** In the order of their coming. */
   readonly #queue = new Set<Waiter>();
@@ -89,13 +103,17 @@ export class Pool {
   /** Starts that failed since an instance last proved to be good. */
   #failures = 0;
   #noBootBeforeMs = 0;
+  /** Requests that have come and are not over. */
+  #open = 0;
+  #lastArrivalMs = -Infinity;
   #problem: string | null = null;
 
-  constructor(engine: Engine, recipe: Recipe, scaling: Scaling, trace: Trace, onLine: OnLine) {
+  constructor(engine: Engine, recipe: Recipe, scaling: Scaling, {trace, metrics, onLine}: Observers) {
     this.#engine = engine;
     this.#recipe = recipe;
     this.#scaling = scaling;
     this.#trace = trace;
+    this.#metrics = metrics;
     this.#onLine = onLine;
   }
 
@@ -114,9 +132,21 @@ export class Pool {
     return this.#count('ready');
   }
 
-  /** Requests that wait for an instance or are being served by one. */
-  get openRequests(): number {
-    return [...this.#slots].reduce((sum, slot) => sum + slot.inFlight, this.#queue.size);
+  /** Requests that wait for an instance. */
+  get queueLength(): number {
+    return this.#queue.size;
+  }
+
+  /** Says that a request has come: what has come is answered before the pool stops. */
+  arrive(): void {
+    this.#open++;
+    this.#lastArrivalMs = performance.now();
+  }
+
+  /** Says that a request which came is over. */
+  depart(): void {
+    this.#open--;
+    if (this.#phase === 'draining') this.#tellOfChange();
   }
 
   instances(): Instance[] {
@@ -276,10 +306,16 @@ export class Pool {
   async stop(drainMs: number): Promise<void> {
     this.#phase = 'draining';
     const deadlineMs = performance.now() + drainMs;
-    while (this.openRequests > 0 && performance.now() < deadlineMs) {
+    for (;;) {
+      const nowMs = performance.now();
+      const untilMs = this.#open > 0 ? deadlineMs : Math.min(deadlineMs, this.#lastArrivalMs + QUIET_MS);
+      if (nowMs >= untilMs) break;
       await new Promise<void>((resolve) => {
-        this.#onChange.add(resolve);
-        setTimeout(resolve, Math.max(0, deadlineMs - performance.now())).unref();
+        const timer = setTimeout(resolve, untilMs - nowMs);
+        this.#onChange.add(() => {
+          clearTimeout(timer);
+          resolve();
+        });
       });
     }
     this.#phase = 'closed';
@@ -304,6 +340,10 @@ export class Pool {
     }
     this.#startMissing();
     if (this.#phase === 'open') this.#endIdle();
+    this.#tellOfChange();
+  }
+
+  #tellOfChange(): void {
     const listeners = [...this.#onChange];
     this.#onChange.clear();
     for (const listener of listeners) listener();
@@ -311,10 +351,12 @@ export class Pool {
 
   #startMissing(): void {
     const {concurrency} = this.#recipe;
-    const served = this.#count('starting') * concurrency;
+    const starting = this.#count('starting');
+    const served = starting * concurrency;
     const demand = Math.ceil(Math.max(0, this.#queue.size - served) / concurrency);
     const kept = this.stopping ? 0 : Math.max(0, this.#keep() - this.#alive());
-    const count = Math.min(Math.max(demand, kept), this.#scaling.maxInstances - this.#alive());
+    const room = Math.min(this.#scaling.maxInstances - this.#alive(), STARTING_MAX - starting);
+    const count = Math.min(Math.max(demand, kept), room);
     if (count <= 0) return;
     const waitMs = this.#noBootBeforeMs - performance.now();
     if (waitMs > 0) {
@@ -366,6 +408,7 @@ export class Pool {
       slot.connections = new Connections(ready.host, ready.port);
       slot.idleSinceMs = performance.now();
       this.#problem = null;
+      this.#metrics.countBoot(slot.idleSinceMs - bootMs);
       const phases = {queue: bootMs - askedMs, ...ready.phases};
       this.#trace.add({bootId: ready.bootId, phases, onDemand: slot.onDemand});
       this.#onLine(slot.id, 'platform', `ready after ${(slot.idleSinceMs - bootMs).toFixed(1)} ms`);
@@ -378,8 +421,11 @@ export class Pool {
   }
 
   async #awaitExit(slot: Slot): Promise<void> {
-    const {how} = await slot.run.exited;
+    const {how, reason} = await slot.run.exited;
     const wasReady = slot.state === 'ready';
+    if (slot.ready !== null) {
+      this.#metrics.countExit(reason === 'out-of-memory' ? 'out_of_memory' : wasReady ? 'unasked' : 'asked');
+    }
     if (wasReady) {
       slot.state = 'retired';
       const ageMs = performance.now() - slot.idleSinceMs;
@@ -399,6 +445,7 @@ export class Pool {
   #startFailed(slot: Slot, reason: string): void {
     if (slot.state !== 'starting') return;
     slot.state = 'retired';
+    this.#metrics.countFailedBoot();
     this.#countFailure(`an instance could not start: ${reason}`);
     this.#onLine(slot.id, 'platform', `could not start: ${reason}`);
     const refusal = new Refusal('INSTANCE_FAILED', this.#problem as string);

@@ -2,6 +2,7 @@ import {randomUUID} from 'node:crypto';
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import {bodyLength, bodyTooLarge, type WaitingBodies} from './body.ts';
 import {forward} from './forward.ts';
+import type {Metrics} from './metrics.ts';
 import type {Pool, Slot} from './pool.ts';
 import {Refusal} from './refusal.ts';
 
@@ -13,6 +14,8 @@ export interface RequestLimits {
 
 /** A body up to this size is read before an instance is looked for: most have come with their heads. */
 const SMALL_BODY_BYTES = 64 * 1024;
+/** The status under which a request is counted that nobody waited to see answered. */
+const CLIENT_GONE = 499;
 /** What a client still sends after it was refused is read for so long, so that it gets to read the refusal. */
 const LINGER_MS = 5000;
 
@@ -22,14 +25,18 @@ export async function serveRequest(
   response: ServerResponse,
   pool: Pool,
   waiting: WaitingBodies,
+  metrics: Metrics,
   limits: RequestLimits,
 ): Promise<void> {
+  const startedMs = performance.now();
   const {bytesMax, timeoutMs} = limits;
   const requestId = request.headers['x-request-id']?.toString() ?? randomUUID();
   // A client that goes away is noticed by its response's 'close'.
   request.on('error', () => {});
   response.on('error', () => {});
   let body: Buffer | null = null;
+  let status = CLIENT_GONE;
+  pool.arrive();
   try {
     const length = bodyLength(request);
     if (length !== null && length > bytesMax) throw bodyTooLarge(bytesMax);
@@ -43,12 +50,20 @@ export async function serveRequest(
       slot = await waitFor(pool, response);
     }
     await forward({request, response, requestId, slot, body, pool, timeoutMs, bytesMax});
+    if (response.headersSent) status = response.statusCode;
   } catch (error) {
-    if (error instanceof Refusal) refuse(request, response, requestId, error);
+    if (error instanceof Refusal) {
+      status = error.status;
+      metrics.countRefusal(error.code);
+      if (pool.stopping) response.shouldKeepAlive = false;
+      refuse(request, response, requestId, error);
+    }
     // Else the client went away, and there is nobody to tell.
     else response.destroy();
   } finally {
     if (body !== null) waiting.done(body);
+    metrics.countRequest(status, performance.now() - startedMs);
+    pool.depart();
   }
 }
 

@@ -4,6 +4,7 @@ export type RefusalCode =
   | 'QUEUE_TIMED_OUT'
   | 'INSTANCE_FAILED'
   | 'INSTANCE_DIED'
+  | 'OUT_OF_MEMORY'
   | 'TIMED_OUT'
   | 'BODY_TOO_LARGE'
   | 'BAD_REQUEST'
@@ -14,6 +15,7 @@ const STATUS: {readonly [code in RefusalCode]: number} = {
   QUEUE_TIMED_OUT: 504,
   INSTANCE_FAILED: 502,
   INSTANCE_DIED: 502,
+  OUT_OF_MEMORY: 502,
   TIMED_OUT: 504,
   BODY_TOO_LARGE: 413,
   BAD_REQUEST: 400,
