@@ -4,7 +4,9 @@ import {gunzipSync, gzipSync} from 'node:zlib';
 import * as zlib from 'node:zlib';
 import {beforeEach, describe, expect, test} from 'vitest';
 import {digestOf} from '../../../../src/core/digest.ts';
+import {ThawError} from '../../../../src/core/errors.ts';
 import {ABI} from '../../../../src/image/base/abi.ts';
+import {inspectLayers} from '../../../../src/image/base/inspect.ts';
 import {openRegistryBase, type RegistryBase} from '../../../../src/image/base/registry.ts';
 import {blobPath, blobsDir, inspectBlob} from '../../../../src/image/blobs.ts';
 import {buildImage} from '../../../../src/image/build.ts';
@@ -117,6 +119,32 @@ describe('a base from a registry', () => {
       [{name: './lib64/ld-linux-x86-64.so.2', type: 'symlink', linkname: `/${folder}/ld-linux-x86-64.so.2`}],
     );
     expect((await open()).contents.libraries.map(({soname}) => soname)).toContain('libgcc_s.so.1');
+  });
+
+  test('with libraries for another processor beside its own is found fit by its own', async () => {
+    const foreign = [
+      {name: 'usr/lib/x86_64-linux-gnu/libforeign.so.1', text: elf(3)},
+      {name: 'usr/lib64/libc.so.6', text: elf(62, glibcText('2.36'))},
+      {name: 'usr/lib/x86_64-linux-gnu/libc.so.6', text: elf(3, glibcText('2.10'))},
+    ];
+    await putFiles(baseFiles(), foreign);
+    const {contents} = await open();
+    expect(contents.glibc).toBe('2.36');
+    expect(contents.libraries.map(({soname}) => soname)).not.toContain('libforeign.so.1');
+  });
+
+  test('lists the packages that are installed, once each', async () => {
+    const paragraph = (name: string, status: string) =>
+      `Package: ${name}\nStatus: ${status}\nArchitecture: all\nVersion: 1:2-3\nDescription: x\n more: words\n`;
+    const status = [
+      paragraph('tzdata', 'install ok installed'),
+      paragraph('gone', 'deinstall ok config-files'),
+    ];
+    await putFiles(baseFiles(), [{name: 'var/lib/dpkg/status', text: status.join('\n')}]);
+    expect((await open()).contents.packages).toEqual([
+      {manager: 'deb', name: 'libc6', version: '2.36-9'},
+      {manager: 'deb', name: 'tzdata', version: '1:2-3', architecture: 'all'},
+    ]);
   });
 
   test('is taken for the platform that is wanted, out of an index', async () => {
@@ -403,6 +431,21 @@ describe('a base that lies', () => {
     expect(
       await problemOfBlob((blob) => blob, undefined, 'application/vnd.oci.image.layer.v1.tar'),
     ).toContain('layer 2 cannot be unpacked');
+  });
+
+  test('is found out where the cache lies, too, and the blob goes', async () => {
+    await putFiles(baseFiles());
+    const {layers} = await open();
+    const [layer] = layers;
+    const file = blobPath(cacheDir, layer!.digest);
+    await chmod(file, 0o644);
+    await writeFile(file, (await layerOf([...baseFiles(), {name: 'evil', text: 'x'}])).blob);
+    const refuse = (what: string) => new ThawError('IMAGE_INVALID', what);
+    const blobs = [{mediaType: layer!.mediaType, digest: layer!.digest, size: layer!.bytes}];
+    const store = {cacheDir, refuse, signal: never};
+    const error = await failureOf(inspectLayers(blobs, [layer!.diffId], 'linux/amd64', store));
+    expect(error.message).toBe('layer 1 had other content in the cache, from which it is removed now');
+    expect(await readdir(blobsDir(cacheDir))).not.toContain(layer!.digest.slice('sha256:'.length));
   });
 
   test('leaves nothing outside the cache, and nothing in it under a false name', async () => {
