@@ -48,8 +48,8 @@ export interface Engine {
   run(purpose: string, args: readonly string[], options?: Omit<CommandOptions, 'signal'>): Promise<string>;
 }
 
-/** What an engine is asked for its version must not keep anybody waiting. */
-const ANSWER_MS = 15_000;
+/** How long a command line may take to say which engine it talks to: over ssh, or on a busy machine. */
+const ANSWER_MS = 30_000;
 
 /**
  * Finds a container engine that answers: the named command line, or the first of docker, podman and nerdctl.

@@ -29,6 +29,9 @@ const buildkitFolder = (process.env['PATH'] ?? '').split(delimiter).find((folder
   return status === 0 && (major < 23 || spawnSync(docker, ['buildx', 'version']).status === 0);
 });
 
+/** An engine is started, and a function deployed: on a busy machine that takes its time. */
+const HOOKS_MS = 600_000;
+
 interface PackageDocument {
   readonly image: Image;
   readonly layoutDir: string;
@@ -54,7 +57,7 @@ describe.skipIf(missing.length > 0)(`a real Docker engine${skippedFor(missing)}`
     request = await readFile(join(bench.dir, name, 'samples/request.json'), 'utf8');
     expected = await ask(stdout.trim().split('\t')[1] ?? '');
     expect(expected).toContain('prediction');
-  });
+  }, HOOKS_MS);
 
   afterEach(async () => {
     const containers = await engine.docker('ps', '-aq', '--filter', `label=${name}`);
@@ -69,7 +72,7 @@ describe.skipIf(missing.length > 0)(`a real Docker engine${skippedFor(missing)}`
   afterAll(async () => {
     await bench?.leave();
     await engine?.stop();
-  });
+  }, HOOKS_MS);
 
   async function succeed(running: Promise<Ended>): Promise<Ended> {
     const ended = await running;
