@@ -50,6 +50,7 @@ await build({
     ...Object.fromEntries(commands),
     'cli/main': 'src/cli/main.ts',
     'cli/help': 'src/cli/help.ts',
+    api: 'src/cli/api.ts',
     gateway: 'src/providers/local/gateway/main.ts',
   }),
 });

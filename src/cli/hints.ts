@@ -34,7 +34,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
         : ['Give the request as JSON, as @file, or as @- for standard input.'],
   CONFIG_NOT_FOUND: () => ['$ thaw init my-function --template tabular', 'Or name the file with --config.'],
   CONFIG_INVALID: () => ['Mend the lines above; docs/configuration.md describes every key.'],
-  MODEL_NOT_FOUND: () => ['Set model.path in thaw.yaml to your ONNX file.'],
+  MODEL_NOT_FOUND: () => ['Name your ONNX file: in thaw.yaml it is model.path.'],
   MODEL_INVALID: ({looksLike}) => [
     typeof looksLike === 'string'
       ? `It looks like ${looksLike}: export it to ONNX first.`
@@ -42,7 +42,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   ],
   MODEL_UNSUPPORTED: ({mode}) => [
     typeof mode === 'string'
-      ? 'Set model.quantize to auto or none in thaw.yaml.'
+      ? 'Take auto or none: model.quantize in thaw.yaml, or --mode of thaw quantize.'
       : 'docs/quantization.md says which models can be served.',
   ],
   CALIBRATION_INVALID: () => ['Each line is one JSON object: {"<input name>": [values of one row]}.'],

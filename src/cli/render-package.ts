@@ -1,6 +1,6 @@
 import type {Image} from '../core/image.ts';
 import {sameJson} from '../core/json.ts';
-import type {CandidateTimes, Verdict} from '../core/model.ts';
+import type {CandidateTimes, Drift, Verdict} from '../core/model.ts';
 import {formatBytes, formatMs} from '../core/units.ts';
 import {describeShape} from '../model/choose-shape.ts';
 import {renderTable} from './table.ts';
@@ -15,13 +15,16 @@ export function renderVerdict(verdict: Verdict, paint: Paint): string {
   return [
     renderCandidates(verdict, paint),
     ...failures,
-    ...groupByWhy(untried).map(([modes, why]) => paint.dim(`  not tried: ${modes.join(', ')}: ${why}`)),
+    ...groupByWhy(untried)
+      .filter(([, why]) => !verdict.why.includes(why))
+      .map(([modes, why]) => paint.dim(`  not tried: ${modes.join(', ')}: ${why}`)),
     ...(shapings.length > 0 ? [renderShapings(verdict, paint), `  ${shapeWhy}`] : []),
     ...warnings.map((warning) => paint.warn(`  ${warning}`)),
   ].join('\n');
 }
 
-function renderCandidates({candidates, chosen, rows: judged}: Verdict, paint: Paint): string {
+function renderCandidates({candidates, chosen}: Verdict, paint: Paint): string {
+  const judged = candidates.some(({drift}) => drift.length > 0);
   const labelled = candidates.some(({accuracy}) => accuracy !== null);
   const rows = candidates
     .filter(({failure}) => failure === null)
@@ -29,13 +32,16 @@ function renderCandidates({candidates, chosen, rows: judged}: Verdict, paint: Pa
       (mode === 'none' ? 'original' : mode) + (keptFloat.length > 0 ? ', mixed' : ''),
       formatBytes(bytes),
       ...renderTimes(times),
-      drift.length === 0 ? '' : Math.min(...drift.map((output) => output.cosine)).toFixed(6),
+      ...(judged ? [worstCosine(drift)] : []),
       ...(labelled ? [accuracy === null ? '' : `${(100 * accuracy).toFixed(1)} %`] : []),
       mode === chosen ? paint.good('chosen') : accepted === false ? paint.warn('outside accept') : '',
     ]);
-  const head = ['', 'size', ...TIMES, judged > 0 ? 'cosine' : '', ...(labelled ? ['accuracy'] : []), ''];
+  const head = ['', 'size', ...TIMES, ...(judged ? ['cosine'] : []), ...(labelled ? ['accuracy'] : []), ''];
   return renderTable(head, rows, paint);
 }
+
+const worstCosine = (drift: readonly Drift[]): string =>
+  drift.length === 0 ? '' : Math.min(...drift.map(({cosine}) => cosine)).toFixed(6);
 
 function renderShapings({shapings, shape}: Verdict, paint: Paint): string {
   const rows = shapings.map((shaping) => [

@@ -20,7 +20,7 @@ export function parseAccept(bounds: readonly string[]): Accept {
       throw new ThawError(
         'USAGE',
         `--accept ${bound} is none of cosine>=NUMBER, nsr<=NUMBER and top1Drop<=NUMBER`,
-        {flag: '--accept', value: bound, suggestion: 'cosine>=0.998'},
+        {flag: '--accept', value: bound},
       );
     }
     accept[name] = value;

@@ -56,7 +56,7 @@ function whyNot(mode: ChangingMode, facts: CandidateFacts): string | null {
   const {bytes, objective, weights, quantizedAlready, calibrationRows} = facts;
   if (quantizedAlready !== null) return quantizedAlready;
   if (isSmall(bytes, objective))
-    return `a model under a megabyte (${formatBytes(bytes)}) loads in an instant`;
+    return `a model under a megabyte (${formatBytes(bytes)}) has little to gain`;
   const total = Object.values(weights).reduce((sum, each) => sum + each, 0);
   const share = (...uses: readonly (keyof WeightBytes)[]): number =>
     uses.reduce((sum, use) => sum + weights[use], 0) / Math.max(1, total);

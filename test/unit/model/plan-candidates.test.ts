@@ -56,7 +56,7 @@ test('forms that only shrink the file are not tried for warm latency', () => {
 test('a small model has no candidates, unless bytes are what counts', () => {
   const small = facts({products: 100}, {bytes: 999_999});
   expect(planCandidates(small).tried).toEqual([]);
-  expect(whyNot(small, 'dynamic')).toBe('a model under a megabyte (1.0 MB) loads in an instant');
+  expect(whyNot(small, 'dynamic')).toBe('a model under a megabyte (1.0 MB) has little to gain');
   expect(planCandidates({...small, objective: 'size'}).tried).toContain('dynamic');
   expect(planCandidates({...small, bytes: 1_000_000}).tried).toContain('dynamic');
 });
