@@ -147,7 +147,7 @@ function expectMagic(packing: Packing) {
 class NotPacked extends Error {}
 
 /** Whether a failure is about what the packed bytes are, and not about this machine. */
-export function isPackingError(error: unknown): boolean {
+function isPackingError(error: unknown): boolean {
   const code = (error as {code?: unknown} | null)?.code;
   return error instanceof NotPacked || (typeof code === 'string' && /^(Z_|ZSTD_|ERR_ZLIB)/.test(code));
 }

@@ -19,7 +19,7 @@ import {unpackImage} from '../../../src/image/unpack.ts';
 import {findImageProblems} from '../../../src/image/validate.ts';
 import {buildInputIn, failureOf, scratch, writeTree} from './fixture.ts';
 
-// A base is made from the machine's own files, so only a machine of the image's platform can build one yet.
+// Here the base is made from the machine's own files, which only a machine of the image's platform has.
 const canBuild = process.platform === 'linux' && process.arch === 'x64';
 
 describe('planning an image', () => {
