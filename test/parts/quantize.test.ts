@@ -161,7 +161,15 @@ test('a mobile network that does not bear bytes (M-LSD) is kept mixed within wha
   expect(await nsrOf(original, whole, rows)).toBeGreaterThan(ACCEPT.nsr);
 
   const found = await findMixed({
-    ...{make, sourcePath: file, rows, original, accept: ACCEPT, session: {}, probe, dir, signal},
+    make,
+    sourcePath: file,
+    rows,
+    original,
+    accept: ACCEPT,
+    session: {},
+    probe,
+    dir,
+    signal,
   });
   if (found.failure !== null) {
     expect(found.failure).toContain('does not mend it');
