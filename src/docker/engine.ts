@@ -6,7 +6,7 @@ import {runCommand, type CommandOptions} from './command-line.ts';
 import {classifyFailure} from './refusal.ts';
 
 /** The command lines that are looked for, in this order. They take the same commands. */
-export const ENGINE_COMMANDS = ['docker', 'podman', 'nerdctl'] as const;
+const ENGINE_COMMANDS = ['docker', 'podman', 'nerdctl'] as const;
 
 /** Which engine answers. */
 export interface EngineVersion {
