@@ -47,7 +47,7 @@ describe('what is read and written again is the same, byte for byte', () => {
 
   test.each([
     ['silero-vad==6.2.3', 'silero_vad/data/silero_vad.onnx'],
-    ['rapidocr-onnxruntime==1.4.4', 'rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx'],
+    ['rapidocr_onnxruntime==1.4.4', 'rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx'],
     ['magika==1.0.1', 'magika/models/standard_v3_3/model.onnx'],
   ])('%s', async (pin, path) => {
     await rewritten(await pipFile(pin, path));

