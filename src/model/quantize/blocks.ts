@@ -44,16 +44,17 @@ function quantizeInBlocks(input: QuantizeInput, bits: Bits): QuantizeResult {
       embeddingInBlocks(node, index, readExternal, bits, users),
     nothing: 'it multiplies by no constant matrix, and has no embeddings',
   });
-  return result.failure === null ? {...result, session: SESSION} : result;
+  return result.failure === null ? {...result, session: BLOCKS_SESSION} : result;
 }
 
 /** Without the arrangement of weights at load a product of blocks takes many times as long. */
-const SESSION = {extra: {session: {disable_prepacking: '0'}}};
+export const BLOCKS_SESSION = {extra: {session: {disable_prepacking: '0'}}};
 
 /** Sums of products of bytes: the fastest that MatMulNBits has, with no loss beside that of the weights. */
 const ACCURACY_LEVEL = 4;
 
-function productInBlocks(
+/** A matrix product that becomes one `com.microsoft.MatMulNBits`, which takes in a constant bias that is added next. */
+export function productInBlocks(
   node: NodeProto,
   index: GraphIndex,
   readExternal: ReadExternal,

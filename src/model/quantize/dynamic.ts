@@ -1,14 +1,25 @@
 import type {NodeProto} from '../onnx.ts';
 import {opsetOf} from './assemble.ts';
+import {BLOCKS_SESSION, productInBlocks} from './blocks.ts';
 import type {Quantizable} from './byte-weights.ts';
 import {quantizableEmbedding} from './embeddings.ts';
-import {usersIn} from './graph.ts';
+import {labelOf, usersIn} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
 import {levelsOn} from './levels.ts';
 import {quantizableLstm} from './lstm.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
 import {quantizableProduct} from './products.ts';
-import {rewriteNodes} from './rewrite.ts';
+import {KEPT_FLOAT, rewriteNodes} from './rewrite.ts';
+
+/** What a dynamic quantization can be told beside what every mode is given. */
+export interface DynamicInput extends QuantizeInput {
+  /**
+   * Labels of nodes that do not bear one range for all activations. Matrix products among them get weights and
+   * activations in blocks of 32 with a range for each, which is slower and takes an eighth more bytes; other nodes
+   * stay as they are.
+   */
+  readonly sensitive?: ReadonlySet<string>;
+}
 
 /**
  * Quantizes a model dynamically: weights become signed bytes with a scale for each output channel, activations are
@@ -18,12 +29,15 @@ import {rewriteNodes} from './rewrite.ts';
  *
  * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
  */
-export function quantizeDynamic(input: QuantizeInput): QuantizeResult {
-  return rewriteNodes(input, {
+export function quantizeDynamic(input: DynamicInput): QuantizeResult {
+  const {sensitive} = input;
+  const result = rewriteNodes(input, {
     levels: levelsOn(input.cpu),
     quantizableAt: createQuantizableAt(input),
     nothing: 'it multiplies by no constant matrix, and has neither LSTMs nor embeddings',
   });
+  const hasBlocks = result.failure === null && result.quantizedNodes.some((label) => sensitive?.has(label));
+  return hasBlocks ? {...result, session: BLOCKS_SESSION} : result;
 }
 
 /** Makes a function that finds out what, if anything, can become of a node. */
@@ -31,12 +45,17 @@ function createQuantizableAt({
   model,
   readExternal,
   cpu,
-}: QuantizeInput): (node: NodeProto, index: GraphIndex) => Quantizable | null {
+  sensitive = new Set(),
+}: DynamicInput): (node: NodeProto, index: GraphIndex) => Quantizable | null {
   const users = usersIn(model.graph?.node ?? []);
   const usersOf = (name: string): readonly string[] => users.get(name) ?? [];
   const [opset, levels] = [opsetOf(model), levelsOn(cpu)];
-  return (node, index) =>
-    quantizableProduct(node, index) ??
-    quantizableLstm(node, index, readExternal, levels) ??
-    quantizableEmbedding(node, index, readExternal, opset, usersOf);
+  return (node, index) => {
+    const found =
+      quantizableProduct(node, index) ??
+      quantizableLstm(node, index, readExternal, levels) ??
+      quantizableEmbedding(node, index, readExternal, opset, usersOf);
+    if (!found || !sensitive.has(labelOf(node))) return found;
+    return productInBlocks(node, index, readExternal, 8) ?? {...found, obstacle: KEPT_FLOAT};
+  };
 }

@@ -35,6 +35,7 @@ interface Wishes {
   readonly readExternal?: ReadExternal;
   readonly cpu?: CpuClass;
   readonly keepFloat?: ReadonlySet<string>;
+  readonly sensitive?: ReadonlySet<string>;
 }
 
 const quantize = (proto: ModelProto, wishes: Wishes = {}) =>
@@ -484,6 +485,19 @@ describe('what is left alone says why', () => {
     const {leftAlone, quantizedNodes} = quantized(around(nodes), {keepFloat: new Set(['MatMul_y'])});
     expect(quantizedNodes).toEqual(['MatMul_z']);
     expect(leftAlone).toEqual([{node: 'MatMul_y', why: 'it is to stay as it is'}]);
+  });
+
+  test('what is sensitive: a product gets blocks of bytes, anything else stays as it is', () => {
+    const nodes = [node('MatMul', ['x', 'w'], ['y']), node('MatMul', ['x', 'w'], ['z'])];
+    const sensitive = new Set(['MatMul_y', 'LSTM_y']);
+    const {graph: made, quantizedNodes, session} = quantized(around(nodes), {sensitive});
+    expect(operators(made)).toEqual(['com.microsoft.MatMulNBits', 'com.microsoft.DynamicQuantizeMatMul']);
+    expect(quantizedNodes).toEqual(['MatMul_y', 'MatMul_z']);
+    expect(session).toEqual({extra: {session: {disable_prepacking: '0'}}});
+    expect(quantized(around(nodes)).session).toEqual({});
+    expect(quantize(lstm(1), {sensitive}).failure).toContain(
+      'LSTM_y was left alone because it is to stay as it is',
+    );
   });
 
   test('a model without products', () => {
