@@ -84,8 +84,9 @@ function weightAxis({node, input}: Pick<Use, 'node' | 'input'>, rank: number): n
       // Directions share the scales of a gate: an axis is one.
       return input === 1 || input === 2 ? 1 : null;
     case 'Gather': {
-      const axis = Number(attributeOf(node, 'axis')?.i ?? 0);
-      return input === 0 ? (axis < 0 ? axis + rank : axis) : null;
+      const given = Number(attributeOf(node, 'axis')?.i ?? 0);
+      const axis = given < 0 ? given + rank : given;
+      return input === 0 && axis >= 0 && axis < rank ? axis : null;
     }
     default:
       return null;
