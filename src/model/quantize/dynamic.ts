@@ -3,6 +3,7 @@ import {opsetOf} from './assemble.ts';
 import {BLOCKS_SESSION, productInBlocks} from './blocks.ts';
 import type {Quantizable} from './byte-weights.ts';
 import {quantizableEmbedding} from './embeddings.ts';
+import {foldWeights} from './fold-weights.ts';
 import {labelOf, usersIn} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
 import {levelsOn} from './levels.ts';
@@ -29,8 +30,9 @@ export interface DynamicInput extends QuantizeInput {
  *
  * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
  */
-export function quantizeDynamic(input: DynamicInput): QuantizeResult {
-  const {sensitive} = input;
+export function quantizeDynamic(given: DynamicInput): QuantizeResult {
+  const {sensitive} = given;
+  const input = {...given, model: foldWeights(given.model, given.readExternal)};
   const result = rewriteNodes(input, {
     levels: levelsOn(input.cpu),
     quantizableAt: createQuantizableAt(input),

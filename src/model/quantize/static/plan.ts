@@ -2,6 +2,7 @@ import {DATA_TYPE, operatorOf} from '../../onnx.ts';
 import type {GraphProto, ModelProto, NodeProto, TensorProto} from '../../onnx.ts';
 import {elementCount, tensorValues} from '../../tensor.ts';
 import type {ReadExternal} from '../../tensor.ts';
+import {foldWeights} from '../fold-weights.ts';
 import {attributeOf, indexGraph, labelOf, scopesOf} from '../graph.ts';
 import type {GraphIndex} from '../graph.ts';
 import {productAt, whyLogarithm} from '../products.ts';
@@ -52,7 +53,7 @@ export function planStatic(
 ): StaticPlan | {readonly failure: string} {
   const quantizedBefore = whyQuantizedAlready(given);
   if (quantizedBefore !== null) return {failure: quantizedBefore};
-  const model = foldBatchNormalizations(given, readExternal);
+  const model = foldBatchNormalizations(foldWeights(given, readExternal), readExternal);
   const {graph} = model;
   if (!graph) return {failure: 'it has no graph'};
   const index = indexGraph(model, graph);
