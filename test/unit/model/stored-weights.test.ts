@@ -232,6 +232,11 @@ describe('the graph', () => {
     ]) {
       expect(attempt(quantizeWeights, around(added, {initializer: [own]})).failure).toContain('no product');
     }
+    const given = around([turned, node('MatMul', ['x', 't'], ['y'])], {
+      initializer: [own],
+      output: [value('y', ['rows', N]), value('t', [K, N])],
+    });
+    expect(attempt(quantizeWeights, given).failure).toContain('no product');
   });
 
   test('in the oldest format weights are inputs in name only: they are dropped from there', () => {
