@@ -76,6 +76,8 @@ interface Sums {
   maxAbs: number;
   vectors: number;
   moved: number;
+  /** Whether all vectors so far could be scores. */
+  scores: boolean;
 }
 
 const createSums = (): Sums => ({
@@ -86,6 +88,7 @@ const createSums = (): Sums => ({
   maxAbs: 0,
   vectors: 0,
   moved: 0,
+  scores: true,
 });
 
 function numbersOf(reference: OutputTensor, tensor: OutputTensor): [expected: number[], actual: number[]] {
@@ -116,8 +119,27 @@ function addTensor(
   if (width <= 1 || !reference.type.startsWith('FP')) return;
   for (let start = 0; start < expected.length; start += width) {
     sums.vectors++;
+    sums.scores &&= areScores(expected, start, width, reference.shape.length);
     if (largestAt(expected, start, width) !== largestAt(actual, start, width)) sums.moved++;
   }
+}
+
+/** How near to 1 a sum must be to be one. */
+const NEAR = 1e-3;
+
+/**
+ * Whether the largest element of a vector means anything. In maps, sequences of features and normalized embeddings
+ * it does not; in a table of scores, and wherever the elements are shares of 1, it does.
+ */
+function areScores(values: readonly number[], start: number, width: number, rank: number): boolean {
+  let [least, sum, squares] = [Infinity, 0, 0];
+  for (let at = start; at < start + width; at++) {
+    least = Math.min(least, values[at]!);
+    sum += values[at]!;
+    squares += values[at]! ** 2;
+  }
+  const areShares = least >= 0 && Math.abs(sum - 1) < NEAR;
+  return areShares || (rank <= 2 && Math.abs(squares - 1) >= NEAR);
 }
 
 function largestAt(values: readonly number[], start: number, width: number): number {
@@ -127,13 +149,13 @@ function largestAt(values: readonly number[], start: number, width: number): num
 }
 
 function driftOf(output: string, sums: Sums): Drift {
-  const {dot, expectedSquares, actualSquares, noise, maxAbs, vectors, moved} = sums;
+  const {dot, expectedSquares, actualSquares, noise, maxAbs, vectors, moved, scores} = sums;
   const norms = Math.sqrt(expectedSquares) * Math.sqrt(actualSquares);
   return {
     output,
     cosine: norms === 0 ? Number(noise === 0) : Math.max(-1, Math.min(1, dot / norms)),
     nsr: noise === 0 ? 0 : Math.min(noise / expectedSquares, Number.MAX_VALUE),
     maxAbs,
-    top1Drop: vectors === 0 ? null : moved / vectors,
+    top1Drop: vectors === 0 || !scores ? null : moved / vectors,
   };
 }

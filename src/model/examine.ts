@@ -1,7 +1,7 @@
 import {randomUUID} from 'node:crypto';
 import {rm} from 'node:fs/promises';
 import {join} from 'node:path';
-import type {Calibrator, Candidate, QuantizeMode} from '../core/model.ts';
+import type {Accept, Calibrator, Candidate, QuantizeMode} from '../core/model.ts';
 import {accuracyOf, runOriginal, type Bench} from './bench.ts';
 import type {CandidateOnDisk} from './candidate.ts';
 import {originalOf, writeCandidate, writeModel} from './candidate.ts';
@@ -46,7 +46,7 @@ export function formOfOriginal(original: CandidateOnDisk, bench: Bench): Form {
 const SEARCHED: readonly QuantizeMode[] = ['dynamic', 'static'];
 
 /** How long that search may take, and how many forms it needs to be worth anything. */
-const SEARCH_MS_MAX = 30_000;
+const SEARCH_MS_MAX = 20_000;
 const SEARCH_RUNS_MIN = 12;
 const SEARCH_RUNS_MAX = 100;
 
@@ -88,7 +88,7 @@ export async function examine(request: JudgeRequest, bench: Bench, mode: Changin
     sourcePath: source.path,
     rows,
     original: await reference(),
-    accept,
+    accept: halved(accept),
     session: PLAIN_SESSION,
     probe,
     dir: outDir,
@@ -99,6 +99,13 @@ export async function examine(request: JudgeRequest, bench: Bench, mode: Changin
   if (found.failure !== null || found.keptFloat.length === 0) return whole;
   return compareForm(request, bench, mode, prepared, found.keptFloat);
 }
+
+/** Half the leeway: what just passes on the rows it was tuned on does not pass on others. */
+const halved = ({cosine, nsr, top1Drop}: Accept): Accept => ({
+  cosine: (1 + cosine) / 2,
+  nsr: nsr / 2,
+  top1Drop: top1Drop / 2,
+});
 
 function searchRuns({processMs}: Bench): number {
   const runs = Math.floor(SEARCH_MS_MAX / (PROCESS_START_MS + processMs));

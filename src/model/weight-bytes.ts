@@ -3,8 +3,7 @@ import type {ModelProto} from './onnx.ts';
 import {rawBytesOf} from './tensor.ts';
 
 /** What weights are for: it decides which forms can pay. */
-export const WEIGHT_USES = ['products', 'convolutions', 'recurrences', 'embeddings', 'others'] as const;
-export type WeightUse = (typeof WEIGHT_USES)[number];
+export type WeightUse = 'products' | 'convolutions' | 'recurrences' | 'embeddings' | 'others';
 
 /** Bytes of a model's weights, by what they are for. */
 export type WeightBytes = {readonly [U in WeightUse]: number};

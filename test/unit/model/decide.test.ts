@@ -1,5 +1,6 @@
+import * as fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import type {Candidate, CandidateTimes, Drift, QuantizeMode} from '../../../src/core/model.ts';
+import type {Candidate, CandidateTimes, Drift, Objective, QuantizeMode} from '../../../src/core/model.ts';
 import {costOf, decide} from '../../../src/model/decide.ts';
 import type {Decision} from '../../../src/model/decide.ts';
 
@@ -165,4 +166,33 @@ describe('a mode that was asked for by name is obeyed', () => {
       'its drift is unknown',
     );
   });
+});
+
+test('whatever was measured: the choice is the best of what is within accept, or nothing is 10 % better', () => {
+  const ms = fc.double({min: 0.01, max: 1000, noNaN: true});
+  const bytes = fc.integer({min: 1000, max: 1e8});
+  const measured = fc.tuple(ms, ms, ms).map(([load, first, warm]) => times(load, first, warm));
+  const row = fc.record({
+    bytes,
+    times: fc.option(measured, {freq: 5}),
+    accepted: fc.boolean(),
+    failure: fc.option(fc.constant('no kernel'), {freq: 5}),
+  });
+  const modes = ['dynamic', 'static', 'weights', 'int8-blocks', 'int4', 'fp16'] as const;
+  const table = fc.tuple(bytes, measured, fc.array(row, {maxLength: modes.length}));
+  const objectives = fc.constantFrom<Objective>('balanced', 'cold', 'warm', 'size');
+  fc.assert(
+    fc.property(table, objectives, ([ownBytes, ownTimes, rows], objective) => {
+      const first = candidate('none', ownBytes, ownTimes);
+      const others = rows.map((made, at) => candidate(modes[at]!, made.bytes, made.times, made));
+      const {chosen} = decide(decision({objective, candidates: [first, ...others]}));
+      const cost = (one: Candidate) => (one.times ? costOf(objective, one.bytes, one.times) : Infinity);
+      const eligible = others.filter(({failure, accepted}) => failure === null && accepted === true);
+      const best = Math.min(...eligible.map(cost));
+      if (best <= 0.9 * cost(first)) {
+        const winner = eligible.find(({mode}) => mode === chosen);
+        expect(winner && cost(winner)).toBe(best);
+      } else expect(chosen).toBe('none');
+    }),
+  );
 });

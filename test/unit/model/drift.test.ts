@@ -95,3 +95,17 @@ test('an output is outside accept by each figure, and the figure is named', () =
 test('figures for people keep the digits that matter', () => {
   expect([1, 0, 0.99991234, 0.0131, 0.00003].map(figure)).toEqual(['1', '0', '0.999912', '0.0131', '3.0e-5']);
 });
+
+test('the largest element counts where elements are scores, not in maps, features and embeddings', () => {
+  const top1 = (shape: readonly number[], data: readonly number[]) => {
+    const rows = [{y: {type: 'FP32' as const, shape, data}}];
+    return measureDrift(rows, rows).drift[0]!.top1Drop;
+  };
+  expect(top1([1, 3], [2, -1, 5])).toBe(0);
+  expect(top1([3], [2, -1, 5])).toBe(0);
+  expect(top1([1, 2, 2], [0.9, 0.1, 0.25, 0.75])).toBe(0);
+  expect(top1([1, 2, 2], [0.9, 0.1, 3, 4])).toBeNull();
+  expect(top1([1, 1, 2, 2], [0.9, 0.2, 0.3, 0.4])).toBeNull();
+  expect(top1([1, 2], [0.6, -0.8])).toBeNull();
+  expect(top1([1, 2], [0, 1])).toBe(0);
+});
