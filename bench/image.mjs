@@ -94,6 +94,12 @@ const changes = {
 const registry = await openRegistry(dir);
 const engine = await openEngine(dir);
 const absent = [];
+// However this ends, no daemon stays behind.
+process.once('exit', () => {
+  registry.close();
+  engine?.kill();
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 /** Who builds and pushes: `build` and `push` run to their ends, `forget` makes the next build a first one. */
 function listTools(bundle) {

@@ -2,8 +2,13 @@
 import {spawn} from 'node:child_process';
 import {familyOf, forgetPeaks, peakBytesOf} from './places.mjs';
 
-// Certificates from the environment alone cost a Node process tens of milliseconds.
-const {NODE_EXTRA_CA_CERTS: _certificates, NODE_OPTIONS: _options, ...inherited} = process.env;
+// Certificates from the environment alone cost a Node process tens of milliseconds; here nothing speaks TLS.
+const {
+  NODE_EXTRA_CA_CERTS: _extra,
+  SSL_CERT_FILE: _bundle,
+  NODE_OPTIONS: _options,
+  ...inherited
+} = process.env;
 
 /**
  * Runs a program to its end. Memory is looked at every 10 ms: of the program alone (`ownBytes`), and of it with all

@@ -72,7 +72,7 @@ export async function openEngine(dir) {
   const docker = findDocker();
   if (docker === null) return null;
   const answers = (env) => spawnSync(docker, ['info'], {env: {...process.env, ...env}}).status === 0;
-  if (answers({})) return {docker, env: {}, own: null, close: () => {}};
+  if (answers({})) return {docker, env: {}, own: null, kill: () => {}, close: () => {}};
   if (process.getuid() !== 0 || spawnSync('dockerd', ['--version']).status !== 0) return null;
   const socket = `unix://${join(dir, 'docker.sock')}`;
   const log = openSync(join(dir, 'dockerd.log'), 'w');
@@ -92,7 +92,7 @@ export async function openEngine(dir) {
     own.kill('SIGTERM');
     await once(own, 'exit');
   };
-  return {docker, env, own: own.pid, close};
+  return {docker, env, own: own.pid, kill: () => own.kill('SIGTERM'), close};
 }
 
 /** A process and all that it has started, by pid. */
