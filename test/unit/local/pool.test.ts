@@ -1,7 +1,8 @@
 import {availableParallelism} from 'node:os';
-import {afterEach, beforeEach, describe, expect, it, vi} from 'vitest';
+import {afterEach, beforeAll, beforeEach, describe, expect, it, vi} from 'vitest';
 import type {Engine, Exit, Launch, Ready} from '../../../src/providers/local/engine.ts';
 import {StartFailure} from '../../../src/providers/local/engine.ts';
+import {Connections} from '../../../src/providers/local/gateway/connections.ts';
 import {Metrics} from '../../../src/providers/local/gateway/metrics.ts';
 import {Pool, type Scaling} from '../../../src/providers/local/gateway/pool.ts';
 import {Trace} from '../../../src/providers/local/trace.ts';
@@ -95,6 +96,8 @@ function queue(pool: Pool): Promise<string> {
 
 const passMs = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
+// Loaded when the first instance starts, in real time.
+beforeAll(async () => void (await Connections.prepare()));
 beforeEach(() => {
   vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date']});
 });

@@ -401,11 +401,11 @@ export class Pool {
       slot.run.kill();
     }, startTimeoutMs);
     try {
-      const ready = await slot.run.ready;
+      const [ready, connect] = await Promise.all([slot.run.ready, Connections.prepare()]);
       if (slot.state !== 'starting') return;
       slot.state = 'ready';
       slot.ready = ready;
-      slot.connections = new Connections(ready.host, ready.port);
+      slot.connections = connect(ready.host, ready.port);
       slot.idleSinceMs = performance.now();
       this.#problem = null;
       this.#metrics.countBoot(slot.idleSinceMs - bootMs);
