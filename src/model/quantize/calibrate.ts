@@ -7,10 +7,9 @@ import type {OutputRow} from '../drift.ts';
 import {createReadExternal} from '../external.ts';
 import type {Probe} from '../probe.ts';
 import type {OpenModel} from '../read.ts';
-import {opsetOf} from './assemble.ts';
 import {entropyRange} from './calibrate/entropy.ts';
 import {BINS} from './calibrate/histogram.ts';
-import {HISTOGRAM_OPSET_MIN, withExtremes, withHistograms} from './calibrate/instrument.ts';
+import {withExtremes, withHistograms} from './calibrate/instrument.ts';
 import type {Instrumented} from './calibrate/instrument.ts';
 import {minMaxRange} from './calibrate/min-max.ts';
 import {percentileRange} from './calibrate/percentile.ts';
@@ -55,9 +54,6 @@ export async function calibrate(request: CalibrateRequest): Promise<CalibrateRes
   if ('failure' in plan) return plan;
   if (rows.length === 0) return {failure: 'there are no rows to calibrate with'};
   const closer = calibrator !== 'min-max';
-  if (closer && opsetOf(plan.model) < HISTOGRAM_OPSET_MIN) {
-    return {failure: `its opset ${opsetOf(plan.model)} cannot count histograms`};
-  }
   const values = [...plan.values.keys()];
   const batches = closer ? batchesOf(rows, values.length) : [];
   const step = countSteps(request, 1 + batches.length);

@@ -10,7 +10,7 @@ import {levelsOn} from './levels.ts';
 import {quantizableLstm} from './lstm.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
 import {quantizableProduct} from './products.ts';
-import {KEPT_FLOAT, rewriteNodes} from './rewrite.ts';
+import {KEPT_FLOAT, prepare, rewriteNodes} from './rewrite.ts';
 
 /** What a dynamic quantization can be told beside what every mode is given. */
 export interface DynamicInput extends QuantizeInput {
@@ -31,8 +31,10 @@ export interface DynamicInput extends QuantizeInput {
  * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
  */
 export function quantizeDynamic(given: DynamicInput): QuantizeResult {
-  const {sensitive} = given;
-  const input = {...given, model: foldWeights(given.model, given.readExternal)};
+  const {sensitive, readExternal} = given;
+  const prepared = prepare(given.model, readExternal);
+  if (prepared.failure !== null) return prepared;
+  const input = {...given, model: foldWeights(prepared.model, readExternal)};
   const result = rewriteNodes(input, {
     levels: levelsOn(input.cpu),
     quantizableAt: createQuantizableAt(input),

@@ -12,9 +12,6 @@ export interface Instrumented {
   readonly outputs: ReadonlyMap<string, readonly string[]>;
 }
 
-/** The first operator set with the operator that counts. */
-export const HISTOGRAM_OPSET_MIN = 9;
-
 /** The model with the smallest and the largest element of each value as its only outputs. */
 export function withExtremes(model: ModelProto, values: readonly string[]): Instrumented {
   return instrument(model, values, (value, {uniqueName}) => {

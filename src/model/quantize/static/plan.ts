@@ -5,9 +5,9 @@ import type {ReadExternal} from '../../tensor.ts';
 import {foldWeights} from '../fold-weights.ts';
 import {attributeOf, indexGraph, labelOf, scopesOf} from '../graph.ts';
 import type {GraphIndex} from '../graph.ts';
+import {liftOpset} from '../opset.ts';
 import {productAt, whyLogarithm} from '../products.ts';
-import {whyQuantizedAlready} from '../quantized.ts';
-import {whyNothing} from '../rewrite.ts';
+import {prepare, whyNothing} from '../rewrite.ts';
 import {foldBatchNormalizations} from './fold.ts';
 
 /** A node whose multiplications are to be done with bytes. */
@@ -22,7 +22,8 @@ export interface IntegerNode {
 
 /** Which values of a model are to be bytes while it runs, and which nodes that is for. */
 export interface StaticPlan {
-  /** The model that values and nodes are of: the given one, batch normalizations folded. */
+  /** The model that values and nodes are of: the given one in single precision and an operator set that can be
+   * quantized, weights and batch normalizations folded. */
   readonly model: ModelProto;
   readonly graph: GraphProto;
   readonly nodes: readonly IntegerNode[];
@@ -51,9 +52,12 @@ export function planStatic(
   readExternal: ReadExternal,
   kept: ReadonlyMap<string, string>,
 ): StaticPlan | {readonly failure: string} {
-  const quantizedBefore = whyQuantizedAlready(given);
-  if (quantizedBefore !== null) return {failure: quantizedBefore};
-  const model = foldBatchNormalizations(foldWeights(given, readExternal), readExternal);
+  const prepared = prepare(given, readExternal);
+  if (prepared.failure !== null) return prepared;
+  // In older operator sets there is no convolution of integers.
+  const lifted = liftOpset(prepared.model);
+  if (lifted.failure !== null) return lifted;
+  const model = foldBatchNormalizations(foldWeights(lifted.model, readExternal), readExternal);
   const {graph} = model;
   if (!graph) return {failure: 'it has no graph'};
   const index = indexGraph(model, graph);
