@@ -5,7 +5,7 @@ import type {ReadExternal} from '../tensor.ts';
 import {MICROSOFT} from './assemble.ts';
 import {BLOCK_SIZE, quantizeBlocks} from './block-matrix.ts';
 import type {ByteWeights, Quantizable} from './byte-weights.ts';
-import {attributeOf, integerAttribute, usersIn} from './graph.ts';
+import {attributeOf, integerAttribute, labelOf, usersIn} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
 import {transpose} from './matrix.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
@@ -22,6 +22,12 @@ export function quantizeInt8Blocks(input: QuantizeInput): QuantizeResult {
   return quantizeInBlocks(input, 8);
 }
 
+/** What `quantizeInt4` can be told beside what every mode is given. */
+export interface Int4Input extends QuantizeInput {
+  /** Labels of nodes whose weights do not bear to have only 15 steps: they get 255. */
+  readonly sensitive?: ReadonlySet<string>;
+}
+
 /**
  * Keeps the weights of matrix products and embeddings in 4 bits each, in blocks of 32 with a scale for each. MatMul
  * and Gemm become `com.microsoft.MatMulNBits`, a look-up of rows becomes `com.microsoft.GatherBlockQuantized`, also
@@ -29,19 +35,27 @@ export function quantizeInt8Blocks(input: QuantizeInput): QuantizeResult {
  *
  * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
  */
-export function quantizeInt4(input: QuantizeInput): QuantizeResult {
-  return quantizeInBlocks(input, 4);
+export function quantizeInt4(input: Int4Input): QuantizeResult {
+  return quantizeInBlocks(input, 4, input.sensitive);
 }
 
 type Bits = 4 | 8;
 
-function quantizeInBlocks(input: QuantizeInput, bits: Bits): QuantizeResult {
+function quantizeInBlocks(
+  input: QuantizeInput,
+  bits: Bits,
+  sensitive: ReadonlySet<string> = new Set(),
+): QuantizeResult {
   const {model, readExternal} = input;
   const users = usersIn(model.graph?.node ?? []);
   const result = rewriteNodes(input, {
-    quantizableAt: (node, index) =>
-      productInBlocks(node, index, readExternal, bits) ??
-      embeddingInBlocks(node, index, readExternal, bits, users),
+    quantizableAt: (node, index) => {
+      const own = sensitive.has(labelOf(node)) ? 8 : bits;
+      return (
+        productInBlocks(node, index, readExternal, own) ??
+        embeddingInBlocks(node, index, readExternal, own, users)
+      );
+    },
     nothing: 'it multiplies by no constant matrix, and has no embeddings',
   });
   return result.failure === null ? {...result, session: BLOCKS_SESSION} : result;
@@ -65,19 +79,24 @@ export function productInBlocks(
   const {weightName, weight, transposed} = product;
   const [rows = 0, columns = 0] = transposed ? weight.dims.map(Number).toReversed() : weight.dims.map(Number);
   const rewrite = (weights: ByteWeights): ReadonlyMap<NodeProto, readonly NodeProto[]> | null => {
-    const parts = weights.once(weightName, weight, transposed ? 'columns' : 'rows', () => {
-      const stored = tensorValues(weight, readExternal).data as Float32Array;
-      const blocks = Math.ceil(rows / BLOCK_SIZE);
-      const turned = transposed ? stored : transpose(stored, rows, columns);
-      const matrix = quantizeBlocks(turned, columns, rows, bits);
-      if (matrix === null) return null;
-      const base = transposed ? `${weightName}_transposed` : weightName;
-      return [
-        weights.add(`${base}_int${bits}`, [columns, blocks, (BLOCK_SIZE * bits) / 8], matrix.values),
-        weights.add(`${base}_scale`, [columns * blocks], matrix.scales),
-        weights.add(`${base}_zero_point`, [matrix.zeroPoints.length], matrix.zeroPoints),
-      ];
-    });
+    const parts = weights.once(
+      weightName,
+      weight,
+      `${transposed ? 'columns' : 'rows'} of ${bits} bits`,
+      () => {
+        const stored = tensorValues(weight, readExternal).data as Float32Array;
+        const blocks = Math.ceil(rows / BLOCK_SIZE);
+        const turned = transposed ? stored : transpose(stored, rows, columns);
+        const matrix = quantizeBlocks(turned, columns, rows, bits);
+        if (matrix === null) return null;
+        const base = transposed ? `${weightName}_transposed` : weightName;
+        return [
+          weights.add(`${base}_int${bits}`, [columns, blocks, (BLOCK_SIZE * bits) / 8], matrix.values),
+          weights.add(`${base}_scale`, [columns * blocks], matrix.scales),
+          weights.add(`${base}_zero_point`, [matrix.zeroPoints.length], matrix.zeroPoints),
+        ];
+      },
+    );
     if (parts === null) return null;
     return replaceProduct(product, index, weights.uniqueName, (bias) => ({
       op_type: 'MatMulNBits',
@@ -114,7 +133,7 @@ function embeddingInBlocks(
   if (operatorOf(node) !== 'Gather' || !table || !isLarge(table) || constants.has(indices)) return null;
   const [count = 0, width = 0] = table.dims.map(Number);
   const rewrite = (weights: ByteWeights): ReadonlyMap<NodeProto, readonly NodeProto[]> | null => {
-    const parts = weights.once(tableName, table, 'table', () => {
+    const parts = weights.once(tableName, table, `table of ${bits} bits`, () => {
       const stored = tensorValues(table, readExternal).data as Float32Array;
       const matrix = quantizeBlocks(stored, count, width, bits);
       if (matrix === null) return null;

@@ -145,6 +145,16 @@ describe('the graph', () => {
     expect(names(made)).not.toContain('w');
   });
 
+  test('sensitive nodes get 8 bits, and a weight that others share is there in both forms', () => {
+    const nodes = [node('MatMul', ['x', 'w'], ['y']), node('MatMul', ['x', 'w'], ['z'])];
+    const result = quantizeInt4({...inputOf(around(nodes)), sensitive: new Set(['MatMul_z'])});
+    if (result.failure !== null) throw new Error(result.failure);
+    const made = result.model.graph!;
+    expect(made.node.map((one) => attributes(one).bits)).toEqual([4, 8]);
+    expect(names(made).filter((name) => name!.includes('int'))).toEqual(['w_int4', 'w_int8']);
+    expect(result.quantizedNodes).toEqual(['MatMul_y', 'MatMul_z']);
+  });
+
   test('weights in Constant nodes and in branches', () => {
     const branch = (name: string) =>
       graph({
