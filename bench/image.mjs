@@ -250,7 +250,12 @@ function goal(text, holds, measured) {
 async function measureLarge(megabytes) {
   const large = join(dir, 'large');
   writeLargeProject(large, megabytes * 2 ** 20);
-  const first = await thaw(['package', '--push', `${registry.host}/large`], large);
+  registry.takeSentBytes();
+  const first = await thaw(['package', '--push', `${registry.host}/large`], large).catch((error) => {
+    console.log(`A model of ${megabytes} MB cannot be packaged: ${error.message}\n`);
+    return {ownBytes: Infinity};
+  });
+  if (first.ms === undefined) return first;
   console.log(
     `A model of ${megabytes} MB, packaged and pushed: ${seconds(first.ms)}, ${size(registry.takeSentBytes())} sent, ` +
       `${size(first.ownBytes)} of memory; ${size(first.bytes)} with the processes that measure the model.\n`,
