@@ -69,7 +69,10 @@ export interface Candidate {
   readonly session: JsonObject;
   /** How the ranges of activations were found; null where the form needs none. */
   readonly calibrator: Calibrator | null;
-  /** Labels of the nodes that stay as they were because the result was outside `accept` without them. */
+  /**
+   * Labels of the nodes that stay float, or are quantized more finely than the others, because the result was outside
+   * `accept` without that.
+   */
   readonly keptFloat: readonly string[];
   /** Why this form could not be made or run; then there are no figures. */
   readonly failure: string | null;

@@ -88,7 +88,7 @@ export async function examine(request: JudgeRequest, bench: Bench, mode: Changin
     sourcePath: source.path,
     rows,
     original: await reference(),
-    accept: halved(accept),
+    accept: tightened(accept),
     session: PLAIN_SESSION,
     probe,
     dir: outDir,
@@ -100,11 +100,13 @@ export async function examine(request: JudgeRequest, bench: Bench, mode: Changin
   return compareForm(request, bench, mode, prepared, found.keptFloat);
 }
 
-/** Half the leeway: what just passes on the rows it was tuned on does not pass on others. */
-const halved = ({cosine, nsr, top1Drop}: Accept): Accept => ({
-  cosine: (1 + cosine) / 2,
-  nsr: nsr / 2,
-  top1Drop: top1Drop / 2,
+/** What just passes on the rows it was tuned on does not pass on others: so the search gets less leeway. */
+const LEEWAY_SHARE = 0.75;
+
+const tightened = ({cosine, nsr, top1Drop}: Accept): Accept => ({
+  cosine: 1 - LEEWAY_SHARE * (1 - cosine),
+  nsr: LEEWAY_SHARE * nsr,
+  top1Drop: LEEWAY_SHARE * top1Drop,
 });
 
 function searchRuns({processMs}: Bench): number {

@@ -14,7 +14,7 @@ import {quantizeStatic} from './quantize/static.ts';
 import {quantizeWeights} from './quantize/weights.ts';
 import type {OpenModel} from './read.ts';
 
-/** Makes a form of a model, with some nodes as they were. */
+/** Makes a form of a model, with some nodes as they were, or finer than the others. */
 export type MakeForm = (keepFloat: ReadonlySet<string>) => QuantizeResult;
 
 /** A mode, ready to be applied to a model. */
@@ -44,7 +44,8 @@ export interface FormRequest {
 const MODES: {
   readonly [M in Exclude<ChangingMode, 'static'>]: (input: QuantizeInput) => QuantizeResult;
 } = {
-  dynamic: quantizeDynamic,
+  // What does not bear one range for all its activations is multiplied in blocks: finer, and hardly larger.
+  dynamic: ({keepFloat, ...input}) => quantizeDynamic({...input, keepFloat: new Set(), sensitive: keepFloat}),
   weights: quantizeWeights,
   'int8-blocks': quantizeInt8Blocks,
   int4: quantizeInt4,

@@ -1,16 +1,7 @@
 import {rm} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import {ThawError, throwIfInterrupted} from '../core/errors.ts';
-import type {
-  Accept,
-  Candidate,
-  CandidateTimes,
-  CpuClass,
-  Objective,
-  QuantizeMode,
-  Shape,
-  Verdict,
-} from '../core/model.ts';
+import type {Accept, Candidate, CandidateTimes, CpuClass, Objective, Shape, Verdict} from '../core/model.ts';
 import {openBench, ROWS_MIN, type Bench} from './bench.ts';
 import type {Calibration} from './calibration.ts';
 import type {CandidateFile, CandidateOnDisk, ModelOnDisk} from './candidate.ts';
@@ -213,7 +204,7 @@ function candidateOf(
 async function shapeChosen(
   request: JudgeRequest,
   {effort, halves}: Bench,
-  {mode, failure}: Candidate,
+  {failure}: Candidate,
   form: CandidateOnDisk,
 ): Promise<Shaped> {
   const {source, objective, probe, outDir, signal} = request;
@@ -225,13 +216,13 @@ async function shapeChosen(
     const shape: Shape = {weights, prepacking: true, threads: null};
     return {shapings: [], shape, why, files, digest, bytes, session: sessionOptions(form.session, shape)};
   }
-  const needsPrepacking = BLOCK_MODES.has(mode) || 'com.microsoft.MatMulNBits' in source.model.operators;
+  const needsPrepacking = NEED_PREPACKING.some((operator) => operator in source.model.operators);
   const {rows} = halves.judging;
   return shapeForm({form, objective, needsPrepacking, rows, effort, cores, probe, outDir, signal, onStep});
 }
 
-/** Their products are many times slower without prepacking. */
-const BLOCK_MODES: ReadonlySet<QuantizeMode> = new Set<QuantizeMode>(['int8-blocks', 'int4']);
+/** Operators that are many times slower without prepacking. Forms that have them say so in their own options. */
+const NEED_PREPACKING = ['com.microsoft.MatMulNBits', 'com.microsoft.MatMulBnb4'];
 
 function whyUnshaped({shaping, source, objective}: JudgeRequest, failure: string | null): string | null {
   if (!shaping) return 'loaded as it is: other ways were not asked for';

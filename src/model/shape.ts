@@ -24,6 +24,7 @@ const GROWTH_MAX = 1.6;
 export interface ShapeRequest {
   readonly form: CandidateOnDisk;
   readonly objective: Objective;
+  /** Whether it is known to be many times slower without, beside what its own options say. */
   readonly needsPrepacking: boolean;
   readonly rows: readonly Row[];
   readonly effort: Effort;
@@ -63,8 +64,9 @@ interface Made {
 export async function shapeForm(request: ShapeRequest): Promise<Shaped> {
   const {form, objective, effort, cores} = request;
   const isMapped = form.files.length > 1;
+  const needsPrepacking = request.needsPrepacking || wantsPrepacking(form.session);
   const unfolds = form.mode === 'weights' || form.mode === 'fp16';
-  const shapes = planShapes({isMapped, needsPrepacking: request.needsPrepacking, unfolds, objective});
+  const shapes = planShapes({isMapped, needsPrepacking, unfolds, objective});
   const made: Made[] = [];
   let kept: readonly CandidateFile[] = [];
   try {
@@ -95,6 +97,14 @@ export async function shapeForm(request: ShapeRequest): Promise<Shaped> {
     const files = new Set(made.flatMap(({onDisk}) => onDisk?.files ?? []).map(({file}) => file));
     for (const file of files) if (!own.has(file)) await rm(file, {force: true});
   }
+}
+
+/** Whether a form's own options insist on prepacking. */
+function wantsPrepacking(session: JsonObject): boolean {
+  const {extra} = merge({extra: {session: {disable_prepacking: '1'}}}, session) as {
+    readonly extra: {readonly session: JsonObject};
+  };
+  return extra.session['disable_prepacking'] !== '1';
 }
 
 const UNSTABLE = 'ONNX Runtime does not write it the same way twice';
