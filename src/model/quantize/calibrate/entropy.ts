@@ -18,51 +18,51 @@ const SPREAD = 1e-4;
  */
 export function entropyRange(histogram: Histogram): Range {
   const {range, counts} = histogram;
+  const below = runningSums(counts);
   // Where ranges shrink to: the bin of zero, or the end that is nearest to it.
   const share = Math.min(1, Math.max(0, -range.low / (range.high - range.low)));
   let best = {divergence: Infinity, first: 0, end: counts.length};
   for (let width = LEVELS; width <= counts.length; width += STEP) {
     const first = Math.round(share * (counts.length - width));
-    const divergence = divergenceOf(counts, first, first + width);
+    const divergence = divergenceOf(counts, below, first, first + width);
     // Of two equally good ranges the wider one cuts off less.
     if (divergence <= best.divergence) best = {divergence, first, end: first + width};
   }
   return {low: edgeOf(histogram, best.first), high: edgeOf(histogram, best.end)};
 }
 
-function divergenceOf(counts: Float64Array, first: number, end: number): number {
-  const inside = counts.slice(first, end);
-  const total = sum(counts);
-  const levels = inLevels(inside);
-  const insideTotal = sum(levels);
-  if (insideTotal === 0) return Infinity;
+/** How much lies below each bin, and below the end. */
+function runningSums(counts: Float64Array): Float64Array {
+  const below = new Float64Array(counts.length + 1);
+  for (let bin = 0; bin < counts.length; bin++) below[bin + 1] = below[bin]! + counts[bin]!;
+  return below;
+}
 
-  const drawnIn = inside.slice();
-  drawnIn[0]! += sum(counts.subarray(0, first));
-  drawnIn[drawnIn.length - 1]! += sum(counts.subarray(end));
+/**
+ * The divergence between the distribution drawn into some bins and the same in levels: the elements of one level
+ * spread evenly over those of its bins that have something in them.
+ */
+function divergenceOf(counts: Float64Array, below: Float64Array, first: number, end: number): number {
+  const total = below.at(-1)!;
+  const inside = below[end]! - below[first]!;
+  if (inside === 0) return Infinity;
+  const width = end - first;
   let divergence = 0;
-  for (const [at, count] of drawnIn.entries()) {
-    if (count === 0) continue;
-    const told = (1 - SPREAD) * (levels[at]! / insideTotal) + SPREAD / levels.length;
-    divergence += (count / total) * Math.log(count / total / told);
+  for (let level = 0; level < LEVELS; level++) {
+    const from = first + Math.ceil((level * width) / LEVELS);
+    const to = first + Math.ceil(((level + 1) * width) / LEVELS);
+    let filled = 0;
+    for (let bin = from; bin < to; bin++) if (counts[bin]! > 0) filled++;
+    const each = (below[to]! - below[from]!) / filled;
+    for (let bin = from; bin < to; bin++) {
+      let drawnIn = counts[bin]!;
+      const evened = drawnIn > 0 ? each : 0;
+      if (bin === first) drawnIn += below[first]!;
+      if (bin === end - 1) drawnIn += total - below[end]!;
+      if (drawnIn === 0) continue;
+      const told = (1 - SPREAD) * (evened / inside) + SPREAD / width;
+      divergence += (drawnIn / total) * Math.log(drawnIn / total / told);
+    }
   }
   return divergence;
 }
-
-/** The counts with those of one level made equal, but for bins that nothing is in. */
-function inLevels(counts: Float64Array): Float64Array {
-  const even = new Float64Array(counts.length);
-  for (let level = 0; level < LEVELS; level++) {
-    const [first, end] = [level, level + 1].map((edge) => Math.ceil((edge * counts.length) / LEVELS)) as [
-      number,
-      number,
-    ];
-    const part = counts.subarray(first, end);
-    const filled = part.reduce((number, count) => number + (count > 0 ? 1 : 0), 0);
-    const each = sum(part) / filled;
-    for (let at = first; at < end; at++) if (counts[at]! > 0) even[at] = each;
-  }
-  return even;
-}
-
-const sum = (counts: Float64Array): number => counts.reduce((total, count) => total + count, 0);
