@@ -17,6 +17,7 @@ export interface QuantizeInput {
 export type QuantizeResult =
   | {
       readonly failure: null;
+      /** Tensors that were kept outside of the model file may still be: `writeModel` takes them along. */
       readonly model: ModelProto;
       /** Session options without which the model is not what it is meant to be; they travel with it. */
       readonly session: JsonObject;
