@@ -143,6 +143,16 @@ describe('in ONNX Runtime', () => {
     });
   });
 
+  test('what the largest element stands for is not lost, however many there are of it', async () => {
+    const rows = [{x: {shape: [1, WIDTH], data: Array.from({length: WIDTH}, (_, at) => (at % 2) * 8)}}];
+    for (const calibrator of CALIBRATORS) {
+      expect(await calibrated(product, rows, calibrator)).toEqual({
+        failure: null,
+        ranges: new Map([['x', {low: 0, high: 8}]]),
+      });
+    }
+  });
+
   test('a value that is the same everywhere needs no histogram', async () => {
     const rows = [{x: {shape: [1, WIDTH], data: Array<number>(WIDTH).fill(0)}}];
     for (const calibrator of CALIBRATORS) {
