@@ -45,10 +45,11 @@ export function formOfOriginal(original: CandidateOnDisk, bench: Bench): Form {
 /** Where a search for the nodes that must stay float is worth its time, if nobody asked for the mode by name. */
 const SEARCHED: readonly QuantizeMode[] = ['dynamic', 'static'];
 
-/** How long that search may take, and how many forms it needs to be worth anything. */
-const SEARCH_MS_MAX = 20_000;
-const SEARCH_RUNS_MIN = 12;
-const SEARCH_RUNS_MAX = 100;
+/** How long that search may take, roughly. */
+const SEARCH_MS_MAX = 30_000;
+
+/** How many forms it may run: steps so far apart that noise seldom changes the result. */
+const SEARCH_RUNS = [100, 50, 25, 12] as const;
 
 /** What a process takes besides what it measures. */
 const PROCESS_START_MS = 100;
@@ -110,8 +111,8 @@ const tightened = ({cosine, nsr, top1Drop}: Accept): Accept => ({
 });
 
 function searchRuns({processMs}: Bench): number {
-  const runs = Math.floor(SEARCH_MS_MAX / (PROCESS_START_MS + processMs));
-  return Math.max(SEARCH_RUNS_MIN, Math.min(SEARCH_RUNS_MAX, runs));
+  const runs = SEARCH_MS_MAX / (PROCESS_START_MS + processMs);
+  return SEARCH_RUNS.find((step) => step <= runs) ?? SEARCH_RUNS.at(-1)!;
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {
