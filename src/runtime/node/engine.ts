@@ -1,8 +1,10 @@
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import {loadBinding, type Binding} from './binding.ts';
-import {failureBody, messageOf, RequestFailure, StartFailure, stackOf} from './failures.ts';
+import type {GivenEvent} from './events/event.ts';
+import {failureBody, messageOf, nameOf, RequestFailure, StartFailure, stackOf} from './failures.ts';
 import {importHandler, type HandlerContext, type HandlerModel, type Predict} from './handler.ts';
+import {readInput} from './input.ts';
 import {log} from './log.ts';
 import {infer} from './protocol.ts';
 import type {Layout, ServeManifest} from './serve-manifest.ts';
@@ -16,6 +18,8 @@ export interface Call {
   /** `predict` goes to the handler if there is one; `infer` always speaks tensors. */
   readonly kind: 'predict' | 'infer';
   readonly body: Uint8Array;
+  /** Given to `predict` in place of the body by a front door that decoded it. */
+  readonly event?: GivenEvent;
   readonly requestId: string;
   readonly deadlineMs: number | null;
   readonly headers: {readonly [name: string]: string};
@@ -28,6 +32,8 @@ export interface Answer {
   readonly body: string;
   /** Time in the handler or the model; null if it did not come to that. */
   readonly inferMs: number | null;
+  /** Why it failed, for callers who may see the handler's own words. */
+  readonly error?: {readonly type: string; readonly message: string};
 }
 
 /** A loaded model with its handler: turns calls into answers, and never rejects. */
@@ -94,27 +100,30 @@ async function answerCall(
   let startedMs: number | null = null;
   let inferMs: number | null = null;
   try {
-    const input = parseBody(call.body);
+    const input = readInput(call);
+    if (input.kind === 'answer') return {status: 200, body: renderAnswer(input.answer), inferMs};
     startedMs = performance.now();
-    const result =
-      predict === null || call.kind === 'infer'
-        ? infer(name, session, input)
-        : await predict(input, {model: handlerModel(session), context: contextOf(name, call)});
+    const results: unknown[] = [];
+    for (const given of input.kind === 'one' ? [input.given] : input.given) {
+      const result =
+        predict === null || call.kind === 'infer'
+          ? infer(name, session, given.input)
+          : await predict(given.input, {model: handlerModel(session), context: contextOf(name, call, given)});
+      // Whoever sent an event reads no answer, so a handler need not give one.
+      results.push(result === undefined && given.source !== 'http' ? null : result);
+    }
     inferMs = performance.now() - startedMs;
-    return {status: 200, body: renderAnswer(result), inferMs};
+    return {status: 200, body: renderAnswer(input.kind === 'one' ? results[0] : results), inferMs};
   } catch (error) {
     inferMs ??= startedMs === null ? null : performance.now() - startedMs;
     const failure = asRequestFailure(error, call);
-    return {status: failure.status, body: failureBody(failure), inferMs};
-  }
-}
-
-function parseBody(body: Uint8Array): unknown {
-  if (body.byteLength === 0) throw new RequestFailure(400, 'BAD_JSON', 'the request has no body');
-  try {
-    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')) as unknown;
-  } catch (error) {
-    throw new RequestFailure(400, 'BAD_JSON', `the body is not JSON: ${messageOf(error)}`);
+    const type = error === failure ? failure.code : nameOf(error);
+    return {
+      status: failure.status,
+      body: failureBody(failure),
+      inferMs,
+      error: {type, message: messageOf(error)},
+    };
   }
 }
 
@@ -126,8 +135,9 @@ function handlerModel(session: Session): HandlerModel {
   };
 }
 
-function contextOf(name: string, call: Call): HandlerContext {
-  return {requestId: call.requestId, deadlineMs: call.deadlineMs, function: name, headers: call.headers};
+function contextOf(name: string, call: Call, given: GivenEvent): HandlerContext {
+  const {requestId, deadlineMs, headers} = call;
+  return {requestId, deadlineMs, function: name, headers, source: given.source, event: given.event};
 }
 
 function renderAnswer(result: unknown): string {

@@ -11,6 +11,8 @@ export interface Boot {
   readonly image: string | null;
   /** An earlier process ran in the same sandbox. */
   readonly restarted: boolean;
+  /** It went on from a snapshot, so that its phases lie in another machine's past. */
+  readonly restored: boolean;
 }
 
 /** A request that counts, in the order in which requests came. */
@@ -23,7 +25,12 @@ export interface Arrival {
 export function beginBoot(image: string | null, ownsSandbox: boolean): Boot {
   // Node would fill a cache of random bytes for 127 more ids, which takes two milliseconds.
   const id = randomUUID({disableEntropyCache: true});
-  return {id, image, restarted: ownsSandbox && replaceSandboxMark(id) !== null};
+  return {id, image, restarted: ownsSandbox && replaceSandboxMark(id) !== null, restored: false};
+}
+
+/** The boot that goes on from a snapshot: machines made from the same one must not share an id. */
+export function restoreBoot(boot: Boot): Boot {
+  return {...boot, id: randomUUID({disableEntropyCache: true}), restored: true};
 }
 
 /**
@@ -63,13 +70,18 @@ export function evidenceHeaders(
   inferMs: number | null,
   start: StartMarks | null,
 ): {[name: string]: string} {
-  const phases = renderServerTiming(arrival.atMs, inferMs, arrival.ordinal === 1 ? start : null);
+  const phases = renderServerTiming(
+    arrival.atMs,
+    inferMs,
+    arrival.ordinal === 1 && !boot.restored ? start : null,
+  );
   return {
     'thaw-boot': boot.id,
     'thaw-ordinal': String(arrival.ordinal),
     'thaw-boot-age': bootAgeMs().toFixed(3),
     ...(boot.image === null ? {} : {'thaw-image': boot.image}),
     ...(boot.restarted ? {'thaw-restarted': '1'} : {}),
+    ...(boot.restored ? {'thaw-restored': '1'} : {}),
     ...(phases === '' ? {} : {'server-timing': phases}),
   };
 }

@@ -21,6 +21,10 @@ export interface HandlerContext {
   readonly deadlineMs: number | null;
   readonly function: string;
   readonly headers: {readonly [name: string]: string};
+  /** Where the input came from: `http`, `invoke` for a direct call, or the event's source: `sqs`, `s3`, `pubsub`, … */
+  readonly source: string;
+  /** The event, or one record of it, as it came; null for what is none. */
+  readonly event: unknown;
 }
 
 /** The user's function. */

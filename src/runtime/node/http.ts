@@ -1,9 +1,10 @@
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
 import type {AddressInfo, Socket} from 'node:net';
+import type {Answer, Call, Engine} from './engine.ts';
 import {failureBody, messageOf, RequestFailure, StartFailure, stackOf} from './failures.ts';
 import {log} from './log.ts';
 import {modelMetadata} from './protocol.ts';
-import {routeOf} from './routes.ts';
+import {routeOf, type Route} from './routes.ts';
 import type {Service} from './service.ts';
 
 /** Where to listen, and how much to take. */
@@ -12,6 +13,18 @@ export interface HttpOptions {
   /** Null: all interfaces. */
   readonly host: string | null;
   readonly requestBytesMax: number;
+  /** Absent: plain HTTP. */
+  readonly dialect?: HttpDialect;
+}
+
+/** How a platform makes its requests and takes their answers. */
+export interface HttpDialect {
+  routeOf(method: string, url: string): Route;
+  answer(
+    engine: Engine,
+    call: Call,
+    evidence: (inferMs: number | null) => {readonly [name: string]: string},
+  ): Promise<Answer>;
 }
 
 /** A way in for requests. */
@@ -85,7 +98,9 @@ async function serve(
   response: ServerResponse,
   state: ExchangeState,
 ): Promise<void> {
-  const route = routeOf(request.method ?? '', request.url ?? '', service.name);
+  const {dialect} = options;
+  const {method = '', url = ''} = request;
+  const route = dialect === undefined ? routeOf(method, url, service.name) : dialect.routeOf(method, url);
   if (route.kind === 'live' || route.kind === 'ready') {
     const up = route.kind === 'live' || (service.isReady && !state.draining());
     send(response, state, up ? 200 : 503, JSON.stringify({status: up ? 'ok' : 'not ready'}), {});
@@ -119,13 +134,17 @@ async function serve(
     return;
   }
   const engine = await service.engine;
-  const answer = await engine.answer({
+  const call: Call = {
     kind: route.kind,
     body,
     requestId: headerOf(request, 'x-request-id') ?? service.requestId(arrival),
     deadlineMs: null,
     headers: plainHeaders(request),
-  });
+  };
+  const answer =
+    dialect === undefined
+      ? await engine.answer(call)
+      : await dialect.answer(engine, call, (inferMs) => service.evidence(arrival, inferMs));
   reply(answer.status, answer.body, answer.inferMs);
 }
 

@@ -22,15 +22,23 @@ async function start(lifetime: Lifetime): Promise<void> {
   const settings = readSettings(process.env, process.argv.slice(2));
   if (settings.lifeline) endWithStdin(lifetime);
   const layout = layoutAround(__dirname);
+  if (settings.runtimeApi !== null) {
+    const {startOnLambda} = await import('./lambda/start.ts');
+    return startOnLambda(settings.runtimeApi, settings, layout, marks, lifetime);
+  }
   const manifest = readServeManifest(layout.manifestFile);
   // The interpreter of an image runs nowhere else, and an image has its temporary folder to itself.
   const inImage = process.execPath === layout.ownNode;
   const boot = beginBoot(settings.image, inImage);
   const service = createService(manifest.name, boot);
+  const {customHandlerPort} = settings;
   const listening = listenHttp(service, {
-    port: settings.port,
+    port: customHandlerPort ?? settings.port,
     host: settings.host ?? (inImage ? null : '127.0.0.1'),
     requestBytesMax: settings.requestBytesMax,
+    ...(customHandlerPort === null
+      ? {}
+      : {dialect: (await import('./azure/custom-handler.ts')).customHandler(manifest.name)}),
   });
 
   // One request at a time needs no second thread, and starts sooner without.

@@ -13,6 +13,12 @@ export interface Settings {
   readonly requestBytesMax: number;
   /** End when stdin does. */
   readonly lifeline: boolean;
+  /** Where Lambda's Runtime API is; null elsewhere. */
+  readonly runtimeApi: string | null;
+  /** Lambda makes a snapshot of this process once it is ready. */
+  readonly snapshot: boolean;
+  /** The port on which the host of Azure Functions looks for its custom handler; null elsewhere. */
+  readonly customHandlerPort: number | null;
 }
 
 const REQUEST_BYTES_MAX = 32 * 2 ** 20;
@@ -26,6 +32,11 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
     concurrency: wholeNumber(env, 'THAW_CONCURRENCY', 1, 1),
     requestBytesMax: wholeNumber(env, 'THAW_REQUEST_BYTES_MAX', REQUEST_BYTES_MAX, 1),
     lifeline: args.includes('--lifeline'),
+    runtimeApi: env['AWS_LAMBDA_RUNTIME_API'] || null,
+    snapshot: env['AWS_LAMBDA_INITIALIZATION_TYPE'] === 'snap-start',
+    customHandlerPort: env['FUNCTIONS_CUSTOMHANDLER_PORT']
+      ? wholeNumber(env, 'FUNCTIONS_CUSTOMHANDLER_PORT', 0, 0)
+      : null,
   };
 }
 

@@ -1,0 +1,54 @@
+import {openEngine} from '../engine.ts';
+import {beginBoot, restoreBoot} from '../evidence.ts';
+import {messageOf} from '../failures.ts';
+import type {Lifetime} from '../lifetime.ts';
+import {log, printLine} from '../log.ts';
+import {sinceBirthMs, type MarkStart} from '../phases.ts';
+import {readServeManifest, type Layout} from '../serve-manifest.ts';
+import {createService} from '../service.ts';
+import type {Settings} from '../settings.ts';
+import {serveLambda} from './lambda.ts';
+import {createRuntimeApi} from './runtime-api.ts';
+
+/**
+ * Serves on Lambda. Everything is loaded before the first event is asked for, which is what Lambda takes for the end
+ * of the start, and one event at a time needs no second thread.
+ *
+ * @throws StartFailure, RuntimeApiFailure
+ */
+export async function startOnLambda(
+  address: string,
+  settings: Settings,
+  layout: Layout,
+  marks: MarkStart,
+  lifetime: Lifetime,
+): Promise<void> {
+  const api = createRuntimeApi(address);
+  lifetime.reportWith((code, message) =>
+    api.failInit({errorType: `Runtime.${pascalCase(code)}`, errorMessage: message}),
+  );
+  const manifest = readServeManifest(layout.manifestFile);
+  const booted = beginBoot(settings.image, process.execPath === layout.ownNode);
+  const engine = await openEngine(layout, manifest, marks.imported);
+  const loaded = marks.ready();
+  if (settings.snapshot) await api.awaitRestore();
+  const boot = settings.snapshot ? restoreBoot(booted) : booted;
+
+  const service = createService(manifest.name, boot);
+  service.ready(engine, loaded);
+  printLine({event: 'ready', port: null, bootId: boot.id, readyMs: Number(sinceBirthMs().toFixed(3))});
+  const door = serveLambda(api, service, settings.requestBytesMax);
+  lifetime.drainWith(door.drain);
+  door.ended.catch((error: unknown) => {
+    log('error', messageOf(error));
+    lifetime.end(1);
+  });
+}
+
+/** Lambda knows error types such as `Runtime.HandlerInvalid`. */
+function pascalCase(code: string): string {
+  return code
+    .split('_')
+    .map((word) => word.charAt(0) + word.slice(1).toLowerCase())
+    .join('');
+}
