@@ -3,7 +3,7 @@ import type {NodeProto, TensorProto} from '../onnx.ts';
 import {elementCount, tensorValues} from '../tensor.ts';
 import type {ReadExternal} from '../tensor.ts';
 import type {ByteWeights, Quantizable} from './byte-weights.ts';
-import {attributeOf} from './graph.ts';
+import {attributeOf, integerAttribute} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
 import {quantizePerRow} from './matrix.ts';
 import {WEIGHT_ELEMENTS_MIN} from './products.ts';
@@ -53,16 +53,7 @@ export function quantizableEmbedding(
       weights.uniqueName(`${output}_${part}`),
     ) as [string, string, string];
     const {attribute: axis} = node;
-    const to = {
-      name: 'to',
-      i: DATA_TYPE.FLOAT,
-      type: 2,
-      floats: [],
-      ints: [],
-      strings: [],
-      tensors: [],
-      graphs: [],
-    };
+    const to = integerAttribute('to', DATA_TYPE.FLOAT);
     return new Map([
       [
         node,

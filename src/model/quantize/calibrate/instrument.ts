@@ -1,7 +1,7 @@
 import {DATA_TYPE} from '../../onnx.ts';
 import type {AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto} from '../../onnx.ts';
 import {makeTensor} from '../../tensor.ts';
-import {createUniqueName} from '../graph.ts';
+import {createUniqueName, integerAttribute} from '../graph.ts';
 import type {Range} from '../static/range.ts';
 import {BINS} from './histogram.ts';
 
@@ -19,7 +19,7 @@ export function withExtremes(model: ModelProto, values: readonly string[]): Inst
       op_type: op,
       input: [value],
       output: [uniqueName(`${value}_${op}`)],
-      attribute: [integer('keepdims', 0)],
+      attribute: [integerAttribute('keepdims', 0)],
     }));
     return {nodes, outputs: nodes.map(({output}) => output[0]!), shape: []};
   });
@@ -46,16 +46,16 @@ export function withHistograms(model: ModelProto, ranges: ReadonlyMap<string, Ra
       {op_type: 'Sub', input: [value, lowName], output: [shifted], attribute: []},
       {op_type: 'Mul', input: [shifted, binsPerUnit], output: [scaled], attribute: []},
       {op_type: 'Reshape', input: [scaled, anyLength], output: [flat], attribute: []},
-      {op_type: 'Cast', input: [flat], output: [bins], attribute: [integer('to', DATA_TYPE.INT32)]},
+      {op_type: 'Cast', input: [flat], output: [bins], attribute: [integerAttribute('to', DATA_TYPE.INT32)]},
       {
         op_type: 'TfIdfVectorizer',
         input: [bins],
         output: [counts],
         attribute: [
           {...EMPTY, name: 'mode', s: new TextEncoder().encode('TF'), type: 3},
-          integer('min_gram_length', 1),
-          integer('max_gram_length', 1),
-          integer('max_skip_count', 0),
+          integerAttribute('min_gram_length', 1),
+          integerAttribute('max_gram_length', 1),
+          integerAttribute('max_skip_count', 0),
           integers('ngram_counts', [0]),
           integers('ngram_indexes', every),
           integers('pool_int64s', every),
@@ -119,5 +119,4 @@ function instrument(
 }
 
 const EMPTY = {floats: [], ints: [], strings: [], tensors: [], graphs: []};
-const integer = (name: string, i: number): AttributeProto => ({...EMPTY, name, i, type: 2});
 const integers = (name: string, ints: readonly number[]): AttributeProto => ({...EMPTY, name, ints, type: 7});

@@ -1,6 +1,6 @@
 import type {AttributeProto, GraphProto, NodeProto} from '../../onnx.ts';
 import {MICROSOFT, opsetOf} from '../assemble.ts';
-import {createUniqueName, labelOf} from '../graph.ts';
+import {createUniqueName, integerAttribute, labelOf} from '../graph.ts';
 import {createConstants} from './constants.ts';
 import type {StaticPlan} from './plan.ts';
 import type {Ranges} from './range.ts';
@@ -49,7 +49,9 @@ export function writePairs(
     axis: number,
   ): NodeProto => {
     const input = constants.perChannel(name, dims, integers, scales);
-    return converting('DequantizeLinear', input, uniqueName(`${name}_rounded`), [axisAttribute(axis)]);
+    return converting('DequantizeLinear', input, uniqueName(`${name}_rounded`), [
+      integerAttribute('axis', axis),
+    ]);
   };
   const weightsOf = (node: NodeProto, axis: number): NodeProto[] => {
     const {dims, matrix, bias} = weights.get(labelOf(node))!;
@@ -87,14 +89,3 @@ export function writePairs(
   }
   return {...graph, node: made, initializer: [...graph.initializer, ...constants.added]};
 }
-
-const axisAttribute = (axis: number): AttributeProto => ({
-  name: 'axis',
-  i: axis,
-  type: 2,
-  floats: [],
-  ints: [],
-  strings: [],
-  tensors: [],
-  graphs: [],
-});
