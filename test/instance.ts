@@ -21,6 +21,8 @@ export const fixture = (file: string): string => join(PROJECT, 'test', 'fixtures
 export interface InstanceParts {
   /** Path of the model file. */
   readonly model: string;
+  /** Paths of the files that it keeps weights in. */
+  readonly externalData?: readonly string[];
   /** Source of `handler.mjs`. */
   readonly handler?: string;
   /** The function's name; `demo` if not given. */
@@ -45,7 +47,9 @@ export async function layInstance(parts: InstanceParts): Promise<string> {
     await linkOrCopy(join(ort.dir, file), join(thawDir, 'runtime', 'onnxruntime', file));
   }
   const file = basename(parts.model);
-  await cp(parts.model, join(thawDir, 'model', file));
+  for (const part of [parts.model, ...(parts.externalData ?? [])]) {
+    await cp(part, join(thawDir, 'model', basename(part)));
+  }
   if (parts.handler !== undefined) await writeFile(join(thawDir, 'handler', 'handler.mjs'), parts.handler);
   const manifest: ServeManifest = {
     schema: 'thaw.serve/1',

@@ -10,7 +10,7 @@ import type {Probe} from '../../../src/model/probe.ts';
 import {openModel, readModel} from '../../../src/model/read.ts';
 import {shapeForm, type ShapeRequest} from '../../../src/model/shape.ts';
 import {makeTensor} from '../../../src/model/tensor.ts';
-import {RUNTIME_DIR} from '../../instance.ts';
+import {layInstance, RUNTIME_DIR, startServer} from '../../instance.ts';
 import {hostOrt} from '../../onnxruntime.ts';
 import {bytesOf, model, node, numbers, value} from './build-model.ts';
 
@@ -122,6 +122,35 @@ test('a graph that is optimized ahead is served if it comes out the same a secon
   expect(new Set(ahead.map(({failure}) => failure))).toEqual(
     new Set(['ONNX Runtime does not write it the same way twice']),
   );
+});
+
+test('a server with the shaped files and options gives what the plain model gives', async () => {
+  const shaped = await shapeForm(request({probe: preferring(/ahead\.onnx .*disable_prepacking":"1"/)}));
+  expect(describeShape(shaped.shape)).toBe('optimized ahead, weights mapped, not prepacked');
+  const [first, ...others] = shaped.files.map(({file}) => file);
+  const instance = await layInstance({
+    model: first!,
+    externalData: others,
+    session: {graphOptimizationLevel: 'all'},
+    shaped: {session: shaped.session, cpu: 'any'},
+  });
+  const server = await startServer(instance);
+  try {
+    const [row] = request().rows;
+    const {shape, data} = row!['x']!;
+    const body = JSON.stringify({inputs: [{name: 'x', shape, datatype: 'FP32', data}]});
+    const answer = await fetch(server.url, {method: 'POST', body});
+    const {outputs} = (await answer.json()) as {outputs: {data: number[]}[]};
+    const rows = [row!];
+    const plain = {model: form.files[0]!.file, session: {}, rows, warmCalls: 0, wantOutputs: true};
+    const result = await probe(plain);
+    const wanted = result.ok ? result.rows[0]!['y']!.data : [];
+    expect(outputs[0]!.data).toHaveLength(256);
+    for (const [at, value] of outputs[0]!.data.entries()) expect(value).toBeCloseTo(Number(wanted[at]), 4);
+    expect(server.stdout.filter((line) => line.includes('plain options'))).toEqual([]);
+  } finally {
+    await server.stop();
+  }
 });
 
 test('one thread is tried with the best way, where there are several cores', async () => {
