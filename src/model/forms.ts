@@ -1,4 +1,5 @@
 import {ThawError} from '../core/errors.ts';
+import type {JsonObject} from '../core/json.ts';
 import type {Calibrator, CpuClass} from '../core/model.ts';
 import {CALIBRATORS} from '../core/model.ts';
 import type {Row} from './calibration.ts';
@@ -13,6 +14,7 @@ import type {QuantizeInput, QuantizeResult} from './quantize/mode.ts';
 import {quantizeStatic} from './quantize/static.ts';
 import {quantizeWeights} from './quantize/weights.ts';
 import type {OpenModel} from './read.ts';
+import {merge} from './session-options.ts';
 
 /** Makes a form of a model, with some nodes as they were, or finer than the others. */
 export type MakeForm = (keepFloat: ReadonlySet<string>) => QuantizeResult;
@@ -92,12 +94,20 @@ function makerOf({source, cpu}: FormRequest, quantize: (input: QuantizeInput) =>
   const readExternal = createReadExternal(source.path);
   return (keepFloat) => {
     try {
-      return quantize({model: source.proto, readExternal, cpu, keepFloat});
+      const result = quantize({model: source.proto, readExternal, cpu, keepFloat});
+      if (result.failure !== null || cpu !== 'vnni') return result;
+      return {...result, session: merge(SAFE_ELSEWHERE, result.session)};
     } catch (error) {
       return failureOf(error);
     }
   };
 }
+
+/**
+ * Where sums of bytes would saturate, ONNX Runtime then converts the weights while it optimizes the graph; elsewhere
+ * it does nothing.
+ */
+const SAFE_ELSEWHERE: JsonObject = {extra: {session: {x64quantprecision: '1'}}};
 
 async function attempt<T>(work: () => Promise<T>): Promise<T | {readonly failure: string}> {
   try {

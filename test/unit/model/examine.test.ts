@@ -140,3 +140,12 @@ test('a form that cannot be made says why', async () => {
   const form = await examine(request, bench, 'static');
   expect(form).toMatchObject({onDisk: null, failure: 'there are no rows to calibrate with', accepted: false});
 });
+
+test('a form for VNNI brings the option that mends it on other CPUs, one for any CPU needs none', async () => {
+  const request = await requestFor(unevenNet(), unevenRows, {cosine: 0, nsr: 1e9, top1Drop: 1});
+  const bench = await openBench(request, originalOf(request.source));
+  const sessionFor = async (madeFor: 'any' | 'vnni') =>
+    (await examine({...request, madeFor}, bench, 'dynamic')).onDisk!.session;
+  expect(await sessionFor('vnni')).toEqual({extra: {session: {x64quantprecision: '1'}}});
+  expect(await sessionFor('any')).toEqual({});
+});
