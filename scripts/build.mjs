@@ -51,7 +51,7 @@ await build({
     'cli/main': 'src/cli/main.ts',
     'cli/help': 'src/cli/help.ts',
     api: 'src/cli/api.ts',
-    gateway: 'src/providers/local/gateway/main.ts',
+    gateway: 'src/cli/gateway.ts',
   }),
 });
 await build({

@@ -9,8 +9,9 @@ const bin = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'run.js')
 const folder = mkdtempSync(join(tmpdir(), 'thaw-demo-'));
 const project = join(folder, 'credit-scoring');
 const started = Date.now();
-/** The base is made here, so that the demo needs no registry. */
-const env = {...process.env, THAW_BASE: process.env.THAW_BASE ?? 'host'};
+/** The base is made here, so that the demo needs no registry; and it runs the same whether or not there is Docker. */
+const {THAW_BASE = 'host', THAW_DOCKER = 'none'} = process.env;
+const env = {...process.env, THAW_BASE, THAW_DOCKER};
 
 function thaw(cwd, ...args) {
   console.log(`\n$ thaw ${args.join(' ')}`);

@@ -7,6 +7,7 @@ import {createHttp} from '../net/http.ts';
 import {createFetchPackage} from '../net/npm-package.ts';
 import {hostOnnxRuntime} from '../onnxruntime/index.ts';
 import {newFingerprintKey} from './apply-plan.ts';
+import {openContainerEngine} from './container-engine.ts';
 import {claimWhenFetching, createClaim, type ClaimCache} from './cache/claim.ts';
 
 /** Where thaw is installed and where it keeps its things, as oclif knows it. */
@@ -50,6 +51,7 @@ export function openWorkshop(installation: Installation, signal: AbortSignal): W
       return unpackImage(from, roles, intoDir);
     },
     hostOnnxRuntime: (progress, signal) => hostOnnxRuntime(fetchPackage, progress, signal),
+    openContainerEngine,
   };
   return {
     installation,

@@ -45,7 +45,7 @@ export async function planDeploy({
   const secretNames = Object.keys(provider.config.settings.secrets);
   terminal.redactWith(createRedactor(secretNames.map((name) => fn.values.get(name) ?? '')));
   const view = await provider.site.inspect(context, {name: project.config.name});
-  return {plan: view.deploy(fn.spec), image, values: fn.values};
+  return {plan: view.deploy({...fn.spec, platform: image.image.platform}), image, values: fn.values};
 }
 
 /** What became of one provider. */

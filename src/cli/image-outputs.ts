@@ -7,11 +7,12 @@ import type {ImageOnDisk} from '../core/ports.ts';
 import {formatBytes} from '../core/units.ts';
 import {openEngine, type Engine} from '../docker/engine.ts';
 import {copyLayout} from '../image/copy-layout.ts';
-import {streamArchive, writeArchive} from '../image/docker/archive.ts';
+import {writeArchive} from '../image/docker/archive.ts';
 import {writeBuildContext} from '../image/docker/context.ts';
 import {imageNames} from '../image/docker/names.ts';
-import {readDocuments} from '../image/layout.ts';
 import {parseReference, renderReference} from '../image/registry/reference.ts';
+import {bringImage} from './bring-image.ts';
+import {wantedCommand} from './container-engine.ts';
 import {withTask} from './progress.ts';
 import {thawDir} from './project.ts';
 import type {Terminal} from './terminal.ts';
@@ -80,8 +81,7 @@ export async function prepareOutputs(
     throw new ThawError('USAGE', `${flag} cannot be used with --builder docker: ${why}`, {flag});
   }
   const enginePush = byEngine && push !== null ? readEnginePush(push) : null;
-  const command = process.env['THAW_DOCKER'] || null;
-  const engine = byEngine || flags.load ? await openEngine(command, signal) : null;
+  const engine = byEngine || flags.load ? await openEngine(wantedCommand(), signal) : null;
   return {flags, engine, enginePush};
 }
 
@@ -170,33 +170,10 @@ async function writeContext({config, packaged, base, terminal, signal}: Delivery
 async function loadInto(engine: Engine, {packaged, terminal}: Delivery): Promise<EngineImage> {
   const {image} = packaged;
   const names = imageNames(image.function, image.digest);
-  const {config} = await readDocuments(packaged);
-  // Engines that keep images as they were pushed call them by the manifest's digest, others by the configuration's.
-  const ids = [config.descriptor.digest, image.digest];
-  const find = async (): Promise<string | null> => {
-    for (const id of ids) {
-      const found = await engine.findImage(id);
-      if (found !== null) return found;
-    }
-    return null;
-  };
   const {id, present} = await withTask(
     terminal,
     `loading into ${engine.command}`,
-    async (task) => {
-      const before = await find();
-      if (before === null) await engine.load(await streamArchive(packaged, task.bytes));
-      const id = before ?? (await find());
-      if (id === null) {
-        throw new ThawError(
-          'CONTENT_MISMATCH',
-          `${engine.command} has loaded ${names.pinned}, but has no image ${ids[0]}`,
-          {engine: engine.command, wanted: [...ids]},
-        );
-      }
-      for (const name of [names.latest, names.pinned]) await engine.tag(id, name);
-      return {id, present: before !== null};
-    },
+    (task) => bringImage(engine, packaged, [names.latest, names.pinned], task.bytes),
     ({present}) =>
       `${present ? 'already in' : 'loaded into'} ${engine.command} as ${names.pinned} and latest`,
   );

@@ -1,4 +1,5 @@
 import type {Digest, Fingerprint} from './digest.ts';
+import type {Platform} from './image.ts';
 
 /** A cron schedule under which a deployment is kept warm with `min` instances. */
 export interface WarmWindow {
@@ -32,6 +33,8 @@ export interface FunctionSpec {
   readonly name: string;
   /** The image manifest's digest. */
   readonly image: Digest;
+  /** What the image runs on; left out where nobody has looked. */
+  readonly platform?: Platform;
   readonly resources: {
     readonly memoryMb: number;
     readonly timeoutMs: number;

@@ -1,3 +1,4 @@
+import type {ThawError} from './errors.ts';
 import type {Image, LayerRole} from './image.ts';
 import type {Invocation} from './sample.ts';
 
@@ -101,6 +102,53 @@ export type StartDetached = (
 /** Writes the files of some of an image's layers into a folder, in the order of the layers. */
 export type UnpackImage = (from: ImageOnDisk, roles: readonly LayerRole[], intoDir: string) => Promise<void>;
 
+/** How the command line of a container engine is run. */
+export interface ContainerCommand {
+  /** A program's name or path; null: the user's own wish, else the first one whose engine answers. */
+  readonly command: string | null;
+  /** Beside this process's own environment: where the engine is, if that is known. */
+  readonly env: {readonly [name: string]: string};
+  /** How long it may take to say which engine it talks to. */
+  readonly answerMs: number;
+}
+
+/** A container engine through its own command line. All methods throw as opening does, and ENGINE_REFUSED, DISK_FULL. */
+export interface ContainerEngine {
+  /** The program that is run. */
+  readonly command: string;
+  readonly version: string;
+  /** The platform whose images it runs without emulation. */
+  readonly platform: string;
+  /** Gives the engine an image under a name, and sends it only if it is not there yet. */
+  bring(image: ImageOnDisk, name: string, progress: ProgressFn): Promise<{readonly present: boolean}>;
+  /** Runs any command and returns what it writes. `purpose` is what it is for, as a person would say it. */
+  run(purpose: string, args: readonly string[]): Promise<string>;
+}
+
+/**
+ * Finds a container engine that answers.
+ *
+ * @throws ThawError ENGINE_UNAVAILABLE, PERMISSION_DENIED, INTERRUPTED
+ */
+export type OpenContainerEngine = (wanted: ContainerCommand, signal: AbortSignal) => Promise<ContainerEngine>;
+
+/** How a command line ended that could not do what it was for. */
+export interface CommandFailure {
+  /** Null if it was ended by a signal, or never ran. */
+  readonly exitCode: number | null;
+  /** Why it did not run (`ENOENT`); null if it ran. */
+  readonly systemCode: string | null;
+  readonly timedOut: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Says what the failure of a container engine's command line means. */
+export type ExplainEngineFailure = (
+  attempt: {readonly command: string; readonly purpose: string},
+  end: CommandFailure,
+) => ThawError;
+
 /** What drivers may use of the rest of thaw: `commands` hands it to them, so that siblings import no siblings. */
 export interface Ports {
   readonly clock: Clock;
@@ -108,4 +156,5 @@ export interface Ports {
   readonly startDetached: StartDetached;
   readonly unpackImage: UnpackImage;
   readonly hostOnnxRuntime: (progress: ProgressFn, signal: AbortSignal) => Promise<HostOnnxRuntime>;
+  readonly openContainerEngine: OpenContainerEngine;
 }

@@ -48,6 +48,14 @@ export interface Engine {
   run(purpose: string, args: readonly string[], options?: Omit<CommandOptions, 'signal'>): Promise<string>;
 }
 
+/** What a command line is run with. */
+export interface EngineSurroundings {
+  /** Beside this process's own environment. */
+  readonly env?: {readonly [name: string]: string};
+  /** How long it may take to say which engine it talks to. */
+  readonly answerMs?: number;
+}
+
 /** How long a command line may take to say which engine it talks to: over ssh, or on a busy machine. */
 const ANSWER_MS = 30_000;
 
@@ -58,12 +66,16 @@ const ANSWER_MS = 30_000;
  * @throws ThawError ENGINE_UNAVAILABLE, PERMISSION_DENIED: of the first one that is there, if none answers;
  * INTERRUPTED
  */
-export async function openEngine(command: string | null, signal: AbortSignal): Promise<Engine> {
+export async function openEngine(
+  command: string | null,
+  signal: AbortSignal,
+  {env = {}, answerMs = ANSWER_MS}: EngineSurroundings = {},
+): Promise<Engine> {
   const candidates = command === null ? ENGINE_COMMANDS : [command];
   let failure: ThawError | null = null;
   for (const candidate of candidates) {
-    const answer = await askVersion(candidate, signal);
-    if (!(answer instanceof ThawError)) return engineOf(candidate, answer, signal);
+    const answer = await askVersion(candidate, {signal, env, timeoutMs: answerMs});
+    if (!(answer instanceof ThawError)) return engineOf(candidate, answer, {signal, env});
     if (failure === null && answer.facts['reason'] !== 'no-command') failure = answer;
     if (command !== null) throw answer;
   }
@@ -76,11 +88,8 @@ export async function openEngine(command: string | null, signal: AbortSignal): P
   );
 }
 
-async function askVersion(command: string, signal: AbortSignal): Promise<EngineVersion | ThawError> {
-  const end = await runCommand(command, ['version', '--format', '{{json .}}'], {
-    signal,
-    timeoutMs: ANSWER_MS,
-  });
+async function askVersion(command: string, options: CommandOptions): Promise<EngineVersion | ThawError> {
+  const end = await runCommand(command, ['version', '--format', '{{json .}}'], options);
   if (end.exitCode !== 0) return classifyFailure({command, purpose: 'ask its engine'}, end);
   const version = parseVersion(end.stdout);
   if (version !== null) return version;
@@ -115,9 +124,13 @@ export function parseVersion(text: string): EngineVersion | null {
 /** What engines say of an image that they do not have. */
 const NO_SUCH_IMAGE = /no such (?:image|object)|image not known|not found/i;
 
-function engineOf(command: string, version: EngineVersion, signal: AbortSignal): Engine {
+function engineOf(
+  command: string,
+  version: EngineVersion,
+  {signal, env}: Required<Pick<CommandOptions, 'signal' | 'env'>>,
+): Engine {
   const attempt = async (args: readonly string[], options: Omit<CommandOptions, 'signal'> = {}) =>
-    runCommand(command, args, {...options, signal});
+    runCommand(command, args, {...options, env: {...env, ...options.env}, signal});
 
   const run: Engine['run'] = async (purpose, args, options) => {
     const end = await attempt(args, options);

@@ -46,10 +46,17 @@ export interface RunOptions {
 export async function openBench(): Promise<Bench> {
   const dir = await mkdtemp(join(tmpdir(), 'thaw-cli-'));
   const stateDir = join(dir, 'state');
+  // A container engine that happens to be here is no part of these tests.
+  const own = {
+    THAW_STATE_DIR: stateDir,
+    THAW_CACHE_DIR: cacheDir(),
+    THAW_BASE: 'host',
+    THAW_DOCKER: 'none',
+  };
   const start: Bench['start'] = (args, {cwd = '.', env = {}, input} = {}) => {
     const child = spawn(process.execPath, [BIN, ...args], {
       cwd: join(dir, cwd),
-      env: {...inherited(), THAW_STATE_DIR: stateDir, THAW_CACHE_DIR: cacheDir(), THAW_BASE: 'host', ...env},
+      env: {...inherited(), ...own, ...env},
       stdio: 'pipe',
     });
     const stdout: Buffer[] = [];

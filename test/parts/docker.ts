@@ -36,7 +36,7 @@ export interface TestDocker {
  * @throws Error with the end of its log if it does not start
  */
 export async function openDocker(): Promise<TestDocker> {
-  if (answers({})) return testDocker({}, null, () => Promise.resolve());
+  if (answers({})) return testDocker({THAW_DOCKER: 'docker'}, null, () => Promise.resolve());
   const folder = await mkdtemp(join(tmpdir(), 'thaw-dockerd-'));
   const socket = join(folder, 'docker.sock');
   const logFile = join(folder, 'log');
@@ -49,7 +49,7 @@ export async function openDocker(): Promise<TestDocker> {
     await end(child);
     await rm(folder, {recursive: true, force: true, maxRetries: 20, retryDelay: 250});
   };
-  const env = {DOCKER_HOST: `unix://${socket}`};
+  const env = {THAW_DOCKER: 'docker', DOCKER_HOST: `unix://${socket}`};
   try {
     for (let tries = 0; !answers(env); tries++) {
       if (child.exitCode !== null) throw new Error(`dockerd ended with ${child.exitCode}`);

@@ -21,13 +21,15 @@ import {imageNames} from './names.ts';
  * The stream fails with IMAGE_STALE if a blob no longer has the content that its name says.
  *
  * @param progress counts bytes of the archive; its total is that of the blobs
+ * @param names what the image is called in it
  * @throws ThawError IMAGE_INVALID
  */
 export async function streamArchive(
   from: ImageOnDisk,
   progress: ProgressFn,
+  names: readonly string[] = namesOf(from),
 ): Promise<AsyncIterable<Uint8Array>> {
-  const members = await planArchive(from);
+  const members = await planArchive(from, names);
   const totalBytes = members.reduce((sum, {bytes}) => sum + bytes, 0);
   const counted = meter((bytes) => progress(Math.min(bytes, totalBytes), totalBytes));
   return counted.through(archive(members, 0));
@@ -62,11 +64,14 @@ export async function writeArchive(
 
 type Member = Extract<MeasuredEntry, {kind: 'file'}>;
 
-async function planArchive(from: ImageOnDisk): Promise<readonly Member[]> {
-  const {layoutDir, image} = from;
-  const {manifest, config} = await readDocuments(from);
+function namesOf({image}: ImageOnDisk): readonly string[] {
   const {latest, pinned} = imageNames(image.function, image.digest);
-  const names = [latest, pinned];
+  return [latest, pinned];
+}
+
+async function planArchive(from: ImageOnDisk, names: readonly string[]): Promise<readonly Member[]> {
+  const {layoutDir} = from;
+  const {manifest, config} = await readDocuments(from);
   const {layers} = manifest.content;
   const unique = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
   return [
@@ -88,7 +93,7 @@ async function planArchive(from: ImageOnDisk): Promise<readonly Member[]> {
 /** How engines that read layouts call what they find; the shorter one is what podman asks for. */
 function nameAnnotations(name: string): {readonly [annotation: string]: string} {
   return {
-    'io.containerd.image.name': `docker.io/library/${name}`,
+    'io.containerd.image.name': `docker.io/${name.includes('/') ? '' : 'library/'}${name}`,
     'org.opencontainers.image.ref.name': name.slice(name.indexOf(':') + 1),
   };
 }

@@ -1,16 +1,13 @@
 import type {Deployment, Status} from '../../core/deployment.ts';
 import type {FunctionRef} from '../../core/driver.ts';
 import type {JsonObject} from '../../core/json.ts';
+import {chooseEngine, engineFacts, type EngineChoice} from './choice.ts';
 import type {Have} from './have.ts';
+import type {LocalOptions} from './options.ts';
 import type {FunctionState} from './protocol.ts';
 
-/** What a reader must know to judge figures from this engine. */
-export const ENGINE_FACTS: JsonObject = {
-  engine: "process: the image's contents on this machine's own Node; memory and CPU are not limited",
-};
-
 /** Says what was found, in the words that every provider uses. */
-export function describeFunction(fn: FunctionRef, have: Have): Status {
+export function describeFunction(fn: FunctionRef, options: LocalOptions, have: Have): Status {
   const served = have.gateway?.function ?? null;
   const live = served?.live.version ?? null;
   return {
@@ -21,24 +18,29 @@ export function describeFunction(fn: FunctionRef, have: Have): Status {
     deployment: served && deploymentOf(fn, served),
     instances: served && served.instances,
     warmMin: served?.warm.min ?? 0,
-    versions: have.versions.map((version) => ({...version, live: version.version === live})),
+    versions: have.versions.map(({version, image, at}) => ({version, image, at, live: version === live})),
     facts: {
-      ...ENGINE_FACTS,
+      ...(served ? engineFacts(served.settings.engine) : {}),
+      ...(served ? whyThatEngine(options, have, served.settings.engine) : {}),
       ...(have.gateway ? {gatewayPid: have.gateway.pid, gatewayVersion: have.gateway.thawVersion} : {}),
       ...(served ? {port: served.port, idleTimeoutMs: served.settings.options.idleTimeoutMs} : {}),
     },
   };
 }
 
-function stateOf({folder, gateway}: Have): Pick<Status, 'state' | 'problem'> {
+function stateOf({folder, gateway, containers}: Have): Pick<Status, 'state' | 'problem'> {
   if (gateway === null) {
     return folder
       ? {state: 'failed', problem: 'its gateway is not running; the next deploy starts it again'}
       : {state: 'absent', problem: null};
   }
   if (gateway.function === null) return {state: 'pending', problem: null};
-  const {problem, warm} = gateway.function;
+  const {problem, warm, settings} = gateway.function;
   if (problem !== null) return {state: 'failed', problem};
+  const {look} = containers;
+  if (settings.engine.name === 'docker' && look !== null && 'failure' in look) {
+    return {state: 'failed', problem: look.failure.message};
+  }
   return {state: warm.ready < warm.min ? 'pending' : 'ready', problem: null};
 }
 
@@ -51,3 +53,12 @@ const deploymentOf = (fn: FunctionRef, {port, live}: FunctionState): Deployment 
   version: live.version,
   handle: {},
 });
+
+/** Where thaw chose the engine itself, why this one. */
+function whyThatEngine({engine: wish}: LocalOptions, {containers}: Have, engine: EngineChoice): JsonObject {
+  if (wish !== 'auto') return {};
+  const chosen = chooseEngine(wish, containers.look, null);
+  return chosen.engine.name === engine.name
+    ? {engineChosen: `by auto: ${chosen.why}`}
+    : {engineChosen: 'by auto'};
+}

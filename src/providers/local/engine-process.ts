@@ -5,6 +5,7 @@ import {messageOf} from '../../core/errors.ts';
 import type {Engine, Exit, Launch, Ready, Running} from './engine.ts';
 import {StartFailure} from './engine.ts';
 import {splitLines} from './lines.ts';
+import {parseStartEvent} from './start-event.ts';
 
 /** From the root folder of a version to the program that serves it. */
 export const SERVER_FILE = join('opt', 'thaw', 'runtime', 'server.cjs');
@@ -50,7 +51,7 @@ function start(launch: Launch): Running {
   const ready = new Promise<Ready>((resolve, reject) => {
     let announced = false;
     const onLine = (text: string): void => {
-      const event = announced ? null : eventIn(text);
+      const event = announced ? null : parseStartEvent(text);
       if (event === null) return launch.onLine('stdout', text);
       announced = true;
       if (event.event === 'failed') return reject(new StartFailure(event.message));
@@ -118,20 +119,4 @@ function exitOf(child: ChildProcess): Promise<Exit> {
       resolve({how: signal === null ? `exited with code ${code}` : `was ended by ${signal}`});
     });
   });
-}
-
-type StartEvent =
-  {event: 'ready'; port: number; bootId: string} | {event: 'failed'; code: string; message: string};
-
-/** Reads a line in which the server says that it is ready, or why it will not be; null for any other line. */
-function eventIn(line: string): StartEvent | null {
-  if (!line.startsWith('{"event":')) return null;
-  try {
-    const event = JSON.parse(line) as Partial<{[key in string]: unknown}>;
-    if (event['event'] === 'ready' && Number.isInteger(event['port'])) return event as StartEvent;
-    if (event['event'] === 'failed' && typeof event['message'] === 'string') return event as StartEvent;
-  } catch {
-    // Not one of ours, then.
-  }
-  return null;
 }

@@ -1,22 +1,27 @@
 import type {Digest} from '../../core/digest.ts';
+import type {EngineChoice} from './choice.ts';
 
 /**
  * What stands behind the gateway: the thing that can run one instance. An engine knows nothing of requests,
  * queues or scaling; the pool knows nothing of processes or containers.
  */
 export interface Engine {
-  readonly name: 'process' | 'docker';
+  readonly name: 'process' | 'docker' | 'any';
   /**
    * Starts one instance and returns at once. Never throws: an instance that cannot start is one whose `ready`
    * rejects and whose `exited` resolves.
    */
   start(launch: Launch): Running;
+  /** Gets ready for instances of a choice, and ends those of it that a killed gateway left. Never rejects. */
+  prepare?(choice: EngineChoice): Promise<void>;
 }
 
 /** What an instance is started from. */
 export interface Launch {
   /** The gateway's own name for it. */
   readonly id: string;
+  /** What shall run it. */
+  readonly engine: EngineChoice;
   /** The folder in which the image's `opt/thaw` was laid out for this engine. */
   readonly rootDir: string;
   readonly image: Digest;

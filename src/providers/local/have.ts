@@ -1,3 +1,4 @@
+import type {ContainersFound} from './containers.ts';
 import type {GatewayState} from './protocol.ts';
 import type {VersionOnDisk} from './versions.ts';
 
@@ -9,4 +10,6 @@ export type Have = {
   readonly folder: boolean;
   readonly versions: readonly VersionOnDisk[];
   readonly gateway: GatewayState | null;
+  /** What container engines have to do with it. */
+  readonly containers: ContainersFound;
 };

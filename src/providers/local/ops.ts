@@ -3,6 +3,8 @@ import {dirname, join} from 'node:path';
 import type {Context, Op, OpContext} from '../../core/driver.ts';
 import {messageOf, systemCode, ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
+import {commandEnvironment, type EngineChoice} from './choice.ts';
+import {bringVersion, removeAllOfContainers, removeOtherImages} from './containers.ts';
 import {findGateway, tellGateway} from './control.ts';
 import {systemEnvironment} from './engine-process.ts';
 import {pathsOf, type FunctionPaths} from './paths.ts';
@@ -13,7 +15,7 @@ import {
   type Hello,
   type VersionRef,
 } from './protocol.ts';
-import {pruneVersions, writeVersion} from './versions.ts';
+import {listVersions, pruneVersions, writeVersion} from './versions.ts';
 import {versionDir} from './paths.ts';
 
 /** A gateway is a small program: when it has not begun to listen by then, it will not. */
@@ -36,7 +38,7 @@ export const ops: {readonly [name: string]: Op} = {
 
   'local:CreateFunction': op(async (context, paths, args) => {
     const {live, settings, env} = args as CreateRequest;
-    const isNew = await writeVersion(context, paths, live);
+    const isNew = await prepareVersion(context, paths, args['function'] as string, live, [settings.engine]);
     try {
       const {port} = await tellGateway<{port: number}>(context, paths, 'PUT', '/function', {
         live,
@@ -54,18 +56,27 @@ export const ops: {readonly [name: string]: Op} = {
   }),
 
   'local:UpdateFunctionCode': op(async (context, paths, args) => {
-    const {live} = args as {live: VersionRef};
-    await writeVersion(context, paths, live);
+    const {live, engines} = args as {live: VersionRef; engines: readonly EngineChoice[]};
+    const name = args['function'] as string;
+    await prepareVersion(context, paths, name, live, engines);
     await tellGateway(context, paths, 'PUT', '/function/live', live);
     await pruneVersions(paths, live.version);
+    await removeOtherImages(context, paths, name, await listVersions(paths));
     return {version: live.version};
   }),
 
   'local:UpdateFunctionConfiguration': op(async (context, paths, args) => {
-    const {settings, env} = args as ConfigureRequest;
+    const {settings, env, live} = args as ConfigureRequest & {live: VersionRef};
+    await prepareVersion(context, paths, args['function'] as string, live, [settings.engine]);
     const path = '/function/configuration';
     const {port} = await tellGateway<{port: number}>(context, paths, 'PUT', path, {settings, env});
     return {url: `http://127.0.0.1:${port}/`};
+  }),
+
+  'local:BringImage': op(async (context, paths, args) => {
+    const {live, engines} = args as {live: VersionRef; engines: readonly EngineChoice[]};
+    await prepareVersion(context, paths, args['function'] as string, live, engines);
+    return {};
   }),
 
   'local:PutWarm': op(async (context, paths, args) => {
@@ -89,6 +100,11 @@ export const ops: {readonly [name: string]: Op} = {
     return {};
   }),
 
+  'local:RemoveContainers': op(async (context, paths, args) => {
+    await removeAllOfContainers(context, paths, args['function'] as string);
+    return {};
+  }),
+
   'local:StopGateway': op(async (context, paths) => {
     const running = await findGateway(context, paths);
     if (running !== null) await stopGateway(context, paths, running);
@@ -104,6 +120,29 @@ function op(run: (context: OpContext, paths: FunctionPaths, args: JsonObject) =>
   };
 }
 
+/**
+ * Makes a version ready for engines: its files for processes, its image for containers.
+ *
+ * @returns whether the version is new
+ */
+async function prepareVersion(
+  context: OpContext,
+  paths: FunctionPaths,
+  name: string,
+  live: VersionRef,
+  engines: readonly EngineChoice[],
+): Promise<boolean> {
+  for (const engine of engines) {
+    if (engine.name === 'docker') await bringVersion(context, paths, name, live, engine);
+  }
+  return writeVersion(
+    context,
+    paths,
+    live,
+    engines.some((engine) => engine.name === 'process'),
+  );
+}
+
 async function startGateway(context: Context, paths: FunctionPaths, name: string): Promise<void> {
   await mkdir(paths.dir, {recursive: true, mode: 0o700});
   await rm(paths.gatewayLog, {force: true});
@@ -111,7 +150,7 @@ async function startGateway(context: Context, paths: FunctionPaths, name: string
   const args = [program, '--state', context.stateDir, '--function', name, '--thaw', context.thawVersion];
   const {pid} = await context.ports.startDetached(process.execPath, args, {
     cwd: dirname(paths.dir),
-    env: systemEnvironment(),
+    env: {...commandEnvironment(process.env), ...systemEnvironment()},
     logFile: paths.gatewayLog,
   });
   const deadlineMs = context.ports.clock.monotonicMs() + GATEWAY_START_MS;

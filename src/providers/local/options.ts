@@ -4,15 +4,15 @@ import {DURATION_EXAMPLE, parseDuration} from '../../core/units.ts';
 
 /** The section `providers.local` of `thaw.yaml`, complete. */
 export type LocalOptions = {
-  /** `auto` chooses the process engine. */
-  readonly engine: 'auto' | 'process';
+  /** `auto`: containers where an engine answers that runs the image as it is, else processes. */
+  readonly engine: 'auto' | 'docker' | 'process';
   /** An instance that has had nothing to do for so long is ended. */
   readonly idleTimeoutMs: number;
   /** The port of 127.0.0.1 to listen on; null: the one it had before, or any. */
   readonly port: number | null;
 };
 
-const ENGINES = ['auto', 'process'] as const;
+const ENGINES = ['auto', 'process', 'docker'] as const;
 const IDLE_TIMEOUT_MS_MAX = 24 * 3600_000;
 
 /** What the section may hold, as it is written in `thaw.yaml`. */
@@ -23,7 +23,8 @@ export const optionsSchema: JsonObject = {
     engine: {
       enum: [...ENGINES],
       default: 'auto',
-      description: 'What runs the instances: processes on this machine.',
+      description:
+        'What runs the instances: processes on this machine, or containers of an engine such as Docker or Podman; auto: containers where there is an engine for them.',
     },
     idleTimeout: {
       type: 'string',
@@ -62,7 +63,7 @@ export function parseOptions(raw: Json): LocalOptions {
   if (!ENGINES.some((name) => name === engine)) {
     problems.push({
       path: ['engine'],
-      message: `must be ${ENGINES.join(' or ')}, not ${JSON.stringify(engine)}`,
+      message: `must be auto, docker or process, not ${JSON.stringify(engine)}`,
     });
   }
   const idleTimeout = section['idleTimeout'] ?? '5m';

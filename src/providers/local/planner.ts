@@ -4,10 +4,12 @@ import {ThawError} from '../../core/errors.ts';
 import type {FunctionSpec, Warmth} from '../../core/function.ts';
 import type {Json, JsonObject} from '../../core/json.ts';
 import {changesBetween, makePlan, type Arg, type Change, type Plan, type Step} from '../../core/plan.ts';
-import {ENGINE_FACTS} from './describe.ts';
+import {chooseEngine, engineFacts, renderChoice, type EngineChoice} from './choice.ts';
+import {hasImage} from './container-names.ts';
 import type {Have} from './have.ts';
 import type {LocalOptions} from './options.ts';
 import type {FunctionState, Settings, VersionRef} from './protocol.ts';
+import type {VersionOnDisk} from './versions.ts';
 
 type Refused = {path: string; message: string};
 
@@ -18,11 +20,13 @@ type Refused = {path: string; message: string};
  */
 export function planDeploy(fn: FunctionSpec, options: LocalOptions, have: Have): Plan {
   refuse(fn.name, [...unsupported(fn), ...unsupportedWarmth(fn.warm, fn.scaling.maxInstances)]);
+  const chosen = chooseEngine(options.engine, have.containers.look, fn.platform ?? null);
   const settings: Settings = {
     resources: fn.resources,
     scaling: fn.scaling,
     triggers: fn.triggers,
     options,
+    engine: chosen.engine,
   };
   const current = have.gateway?.thawVersion === have.thawVersion ? have.gateway : null;
   const served = current?.function ?? null;
@@ -33,14 +37,19 @@ export function planDeploy(fn: FunctionSpec, options: LocalOptions, have: Have):
   } else {
     const live = have.versions.find(({version}) => version === served.live.version);
     if (served.live.image !== fn.image || live === undefined) {
-      steps.push(updateCode(fn, live === undefined ? null : served.live, have));
+      const engines = [chosen.engine, served.settings.engine];
+      steps.push(updateCode(fn, live === undefined ? null : served.live, engines, have));
     }
     const changes = settingChanges(served, settings, fn.env);
-    if (changes.length > 0) steps.push(updateConfiguration(fn, settings, changes));
+    if (changes.length > 0) steps.push(updateConfiguration(fn, settings, served.live, changes));
+    if (steps.length === 0 && isImageGone(fn, settings.engine, have)) {
+      steps.push(bringImage(fn, served.live, settings.engine));
+    }
   }
   const warm = putWarm(fn, served?.warm ?? {min: 0, ready: 0}, served?.problem ?? null, fn.warm.min);
   return makePlan('local', fn.name, warm ? [...steps, warm] : steps, {
-    ...ENGINE_FACTS,
+    ...engineFacts(chosen.engine),
+    ...(options.engine === 'process' ? {} : {engineChosen: chosen.why}),
     auth: 'nobody is asked who they are: the port is open to this machine alone',
   });
 }
@@ -50,7 +59,7 @@ export function planWarm(fn: FunctionRef, have: Have, wish: Warmth): Plan {
   const served = deployed(fn, have);
   refuse(fn.name, unsupportedWarmth(wish, served.settings.scaling.maxInstances));
   const step = putWarm(fn, served.warm, served.problem, wish.min);
-  return makePlan('local', fn.name, step ? [step] : [], ENGINE_FACTS);
+  return makePlan('local', fn.name, step ? [step] : [], engineFacts(served.settings.engine));
 }
 
 /**
@@ -59,7 +68,7 @@ export function planWarm(fn: FunctionRef, have: Have, wish: Warmth): Plan {
  * @throws ThawError NOT_DEPLOYED
  */
 export function planChill(fn: FunctionRef, have: Have): Plan {
-  const {instances, warm} = deployed(fn, have);
+  const {instances, warm, settings} = deployed(fn, have);
   const changes = instances.length > 0 ? [{path: 'instances', from: instances.length, to: 0}] : [];
   const why = 'the next request shall find no instance';
   const step: Step = {id: 'chill', op: 'local:EndInstances', args: {function: fn.name}, changes, why};
@@ -67,12 +76,12 @@ export function planChill(fn: FunctionRef, have: Have): Plan {
     warm.min > 0
       ? {warmMin: warm.min, note: `${warm.min} will be started anew at once: the next request is prewarmed`}
       : {};
-  return makePlan('local', fn.name, [step], {...ENGINE_FACTS, ...facts});
+  return makePlan('local', fn.name, [step], {...engineFacts(settings.engine), ...facts});
 }
 
 /** @throws ThawError NOT_DEPLOYED, also if there is no such version */
 export function planRollback(fn: FunctionRef, have: Have, to: string | null): Plan {
-  const {live} = deployed(fn, have);
+  const {live, settings} = deployed(fn, have);
   const earlier = have.versions.filter(({version}) => Number(version) < Number(live.version));
   const target = to === null ? earlier.at(-1) : have.versions.find(({version}) => version === to);
   if (target === undefined) {
@@ -81,7 +90,8 @@ export function planRollback(fn: FunctionRef, have: Have, to: string | null): Pl
     const message = `${fn.name} has no ${wanted} on this machine; it has ${versions.join(', ')}`;
     throw new ThawError('NOT_DEPLOYED', message, {function: fn.name, versions, live: live.version});
   }
-  if (target.version === live.version) return makePlan('local', fn.name, [], ENGINE_FACTS);
+  refuseUnready(fn, target, settings.engine, have);
+  if (target.version === live.version) return makePlan('local', fn.name, [], engineFacts(settings.engine));
   const changes = [
     {path: 'version', from: live.version, to: target.version},
     ...(target.image === live.image ? [] : [{path: 'image', from: live.image, to: target.image}]),
@@ -92,8 +102,22 @@ export function planRollback(fn: FunctionRef, have: Have, to: string | null): Pl
     'local',
     fn.name,
     [{id: 'live', op: 'local:SetLiveVersion', args, changes, why}],
-    ENGINE_FACTS,
+    engineFacts(settings.engine),
   );
+}
+
+/** A version is only there for the engine that it was deployed to. */
+function refuseUnready(fn: FunctionRef, target: VersionOnDisk, engine: EngineChoice, have: Have): void {
+  const facts = {function: fn.name, version: target.version, engine: engine.name};
+  const say = (why: string): ThawError =>
+    new ThawError('NOT_DEPLOYED', `version ${target.version} of ${fn.name} ${why}`, facts);
+  if (engine.name === 'process' && target.unpacked === false) {
+    throw say('was only run in containers, and the function runs as processes now');
+  }
+  const {look, images} = have.containers;
+  if (engine.name === 'docker' && look !== null && 'found' in look && !hasImage(images, target.image)) {
+    throw say(`is not in ${engine.command}, which runs the function now`);
+  }
 }
 
 /** Deletes the function, then its gateway and all that lies on disk; what a killed gateway left behind, too. */
@@ -105,6 +129,13 @@ export function planTeardown(fn: FunctionRef, have: Have): Plan {
     const changes = [{path: 'function', from: served.live.version, to: null}];
     const why = 'its instances end and its port is given back';
     steps.push({id: 'delete', op: 'local:DeleteFunction', args, changes, why});
+  }
+  const {used} = have.containers;
+  if (used.length > 0) {
+    const from = [...new Set(used.map(({command}) => command))].sort().join(', ');
+    const changes = [{path: 'containers', from, to: null}];
+    const why = 'no container and no image of it shall be left';
+    steps.push({id: 'containers', op: 'local:RemoveContainers', args, changes, why});
   }
   if (have.gateway !== null || have.folder) {
     const changes = [
@@ -140,17 +171,44 @@ function createFunction(fn: FunctionSpec, settings: Settings, have: Have): Step 
   return {id: 'function', op: 'local:CreateFunction', args, changes, why};
 }
 
-function updateCode(fn: FunctionSpec, from: VersionRef | null, have: Have): Step {
+/** @param engines what instances of it will be run by, now and after further steps */
+function updateCode(
+  fn: FunctionSpec,
+  from: VersionRef | null,
+  engines: readonly EngineChoice[],
+  have: Have,
+): Step {
   const live = versionFor(fn, have);
   const changes = [{path: 'image', from: from?.image ?? null, to: fn.image}];
   const why = from === null ? 'the folder of the live version is gone' : 'the image is another one';
-  return {id: 'code', op: 'local:UpdateFunctionCode', args: {function: fn.name, live}, changes, why};
+  return {id: 'code', op: 'local:UpdateFunctionCode', args: {function: fn.name, live, engines}, changes, why};
 }
 
-function updateConfiguration(fn: FunctionSpec, settings: Settings, changes: Change[]): Step {
-  const args = {function: fn.name, settings, env: values(fn.env)};
+function updateConfiguration(
+  fn: FunctionSpec,
+  settings: Settings,
+  live: VersionRef,
+  changes: Change[],
+): Step {
+  const args = {
+    function: fn.name,
+    live: {version: live.version, image: fn.image},
+    settings,
+    env: values(fn.env),
+  };
   const why = `${changes.map(({path}) => path).join(', ')} changed`;
   return {id: 'configuration', op: 'local:UpdateFunctionConfiguration', args, changes, why};
+}
+
+/** Whether the engine has lost what it was given, as by a clean-up of its images. */
+function isImageGone({image}: FunctionSpec, engine: EngineChoice, {containers}: Have): boolean {
+  return engine.name === 'docker' && !hasImage(containers.images, image);
+}
+
+function bringImage(fn: FunctionSpec, live: VersionRef, engine: EngineChoice): Step {
+  const args = {function: fn.name, live, engines: [engine]};
+  const changes = [{path: 'image.container', from: null, to: fn.image}];
+  return {id: 'image', op: 'local:BringImage', args, changes, why: 'the container engine has lost the image'};
 }
 
 /** Also waits for instances that are not ready yet, and tries again where they could not start. */
@@ -193,12 +251,12 @@ function settingChanges(
 }
 
 /** Settings by the path that a reader knows them by. */
-function flat({resources, scaling, triggers, options}: Settings): JsonObject {
+function flat({resources, scaling, triggers, options, engine}: Settings): JsonObject {
   return {
     ...under('resources', resources),
     ...under('scaling', scaling),
     triggers,
-    ...under('options', options),
+    ...under('options', {...options, engine: renderChoice(options.engine, engine)}),
   };
 }
 

@@ -1,13 +1,14 @@
 import type {Instance, StartupRecord} from '../../core/deployment.ts';
 import type {Digest, Fingerprint} from '../../core/digest.ts';
 import type {FunctionSpec} from '../../core/function.ts';
+import type {EngineChoice} from './choice.ts';
 import type {LocalOptions} from './options.ts';
 
 /**
  * What thaw and a gateway say to each other over the control socket: HTTP with JSON bodies. `GET /hello` and
  * `POST /stop` never change, so that any thaw can replace any gateway.
  */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** The lines of a version's identity. */
 export type VersionRef = {readonly version: string; readonly image: Digest};
@@ -18,6 +19,8 @@ export type Settings = {
   readonly scaling: FunctionSpec['scaling'];
   readonly triggers: FunctionSpec['triggers'];
   readonly options: LocalOptions;
+  /** What the wish for an engine came to. */
+  readonly engine: EngineChoice;
 };
 
 /** Declared environment by value: on the socket and in the gateway's memory only. */

@@ -10,7 +10,10 @@ import {versionDir, type FunctionPaths} from './paths.ts';
 import type {VersionRef} from './protocol.ts';
 
 /** A version whose folder is whole. */
-export type VersionOnDisk = Omit<Version, 'live'>;
+export type VersionOnDisk = Omit<Version, 'live'> & {
+  /** False: its files are in an image of a container engine alone. */
+  readonly unpacked?: false;
+};
 
 /** Written last: a folder without it is not whole. */
 const MARK = 'version.json';
@@ -33,6 +36,7 @@ export async function listVersions(paths: FunctionPaths): Promise<VersionOnDisk[
  * Lays out an image's model, handler and configuration in a folder of their own, beside thaw's server and this
  * machine's ONNX Runtime, as the process engine runs them. Does nothing if that version is there already.
  *
+ * @param unpack whether its files are wanted; where containers run the image itself, the version's name is all
  * @returns whether the version is new
  * @throws ThawError IMAGE_MISSING, and what unpacking and fetching throw
  */
@@ -40,28 +44,36 @@ export async function writeVersion(
   context: OpContext,
   paths: FunctionPaths,
   {version, image}: VersionRef,
+  unpack: boolean,
 ): Promise<boolean> {
   const dir = versionDir(paths, version);
-  if ((await readVersion(paths, version))?.image === image) return false;
-  if (context.image === null || context.image.image.digest !== image) {
+  const there = await readVersion(paths, version);
+  if (there?.image === image && (!unpack || there.unpacked !== false)) return false;
+  const from = context.image;
+  if (from === null || from.image.digest !== image) {
     throw new ThawError('IMAGE_MISSING', `the image ${image} is not at hand`, {image});
   }
   await removeUnfinished(paths);
   const unfinished = `${dir}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`;
   try {
     await mkdir(unfinished, {recursive: true});
-    await context.ports.unpackImage(context.image, ['model', 'handler', 'config'], unfinished);
-    await addRuntime(context, join(unfinished, dirname(SERVER_FILE)));
+    if (unpack) {
+      await context.ports.unpackImage(from, ['model', 'handler', 'config'], unfinished);
+      await addRuntime(context, join(unfinished, dirname(SERVER_FILE)));
+    }
     throwIfInterrupted(context.signal);
     const at = new Date(context.ports.clock.now()).toISOString();
-    await writeFile(join(unfinished, MARK), JSON.stringify({version, image, at}));
+    await writeFile(
+      join(unfinished, MARK),
+      JSON.stringify({version, image, at, ...(unpack ? {} : {unpacked: false})}),
+    );
     await rm(dir, {recursive: true, force: true});
     await rename(unfinished, dir);
   } catch (error) {
     await rm(unfinished, {recursive: true, force: true});
     throw error;
   }
-  return true;
+  return there?.image !== image;
 }
 
 /** Removes the oldest versions beyond those that are kept; never the live one. */
@@ -77,8 +89,10 @@ async function readVersion(paths: FunctionPaths, name: string): Promise<VersionO
     const mark = JSON.parse(await readFile(join(versionDir(paths, name), MARK), 'utf8')) as {
       image: Digest;
       at: string;
+      unpacked?: false;
     };
-    return {version: name, image: mark.image, at: mark.at};
+    const {image, at} = mark;
+    return {version: name, image, at, ...(mark.unpacked === false ? {unpacked: false} : {})};
   } catch {
     return null;
   }

@@ -11,6 +11,7 @@ import {systemClock} from '../../../src/net/clock.ts';
 import {startDetached} from '../../../src/net/detached.ts';
 import {createHttp} from '../../../src/net/http.ts';
 import {localDriver} from '../../../src/providers/local/driver.ts';
+import {noContainerEngine} from '../../container-engine.ts';
 import {fixture, RUNTIME_DIR} from '../../instance.ts';
 import {hostOrt} from '../../onnxruntime.ts';
 import {endNow, fakeImage, makePackage, processes} from '../../unit/local/site.ts';
@@ -43,6 +44,7 @@ export async function openLocalHarness(packageDir: string): Promise<Harness> {
       startDetached,
       hostOnnxRuntime: hostOrt,
       unpackImage: unpackLinearModel,
+      openContainerEngine: noContainerEngine,
     },
     signal,
     projectDir: join(dir, 'project'),

@@ -35,7 +35,14 @@ export async function openMemoryHarness(
     throw new TypeError('the memory driver has no use for this');
   };
   const context: Context = {
-    ports: {clock, http: cloud.http, startDetached: unused, unpackImage: unused, hostOnnxRuntime: unused},
+    ports: {
+      clock,
+      http: cloud.http,
+      startDetached: unused,
+      unpackImage: unused,
+      hostOnnxRuntime: unused,
+      openContainerEngine: unused,
+    },
     signal,
     projectDir: join(dir, 'project'),
     stateDir: join(dir, 'state'),

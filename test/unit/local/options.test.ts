@@ -30,7 +30,7 @@ describe('the section providers.local', () => {
   });
 
   it('gets every mistake reported at once, each at its path', () => {
-    const problems = problemsOf({engine: 'docker', idleTimeout: 5, port: 70_000, idelTimeout: '5m'});
+    const problems = problemsOf({engine: 'vm', idleTimeout: 5, port: 70_000, idelTimeout: '5m'});
     expect(problems.map(({path}) => path)).toEqual([['idelTimeout'], ['engine'], ['idleTimeout'], ['port']]);
     expect(problems[0]).toEqual({
       path: ['idelTimeout'],

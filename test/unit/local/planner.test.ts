@@ -29,7 +29,13 @@ const fn: FunctionSpec = {
 };
 const served: FunctionState = {
   live: {version: '1', image: imageA},
-  settings: {resources: fn.resources, scaling: fn.scaling, triggers: fn.triggers, options},
+  settings: {
+    resources: fn.resources,
+    scaling: fn.scaling,
+    triggers: fn.triggers,
+    options,
+    engine: {name: 'process'},
+  },
   env: fn.env,
   warm: {min: 1, ready: 1},
   port: 4000,
@@ -37,12 +43,14 @@ const served: FunctionState = {
   problem: null,
 };
 const gateway: GatewayState = {protocol: 1, thawVersion: '1.0.0', pid: 42, function: served};
-const nothing: Have = {thawVersion: '1.0.0', folder: false, versions: [], gateway: null};
+const containers: Have['containers'] = {look: null, images: [], used: []};
+const nothing: Have = {thawVersion: '1.0.0', folder: false, versions: [], gateway: null, containers};
 const deployed: Have = {
   thawVersion: '1.0.0',
   folder: true,
   versions: [{version: '1', image: imageA, at: '2026-01-01T00:00:00.000Z'}],
   gateway,
+  containers,
 };
 const twoVersions: Have = {
   ...deployed,

@@ -57,6 +57,7 @@ function puppetEngine(): {engine: Engine; puppets: Puppet[]} {
 }
 
 const recipe = {
+  engine: {name: 'process'},
   rootDir: '/',
   image: `sha256:${'0'.repeat(64)}`,
   env: {},

@@ -50,6 +50,7 @@ const trace = new Trace();
 beforeAll(async () => {
   rootDir = await layInstance({model: fixture('linear.onnx')});
   const recipe = {
+    engine: {name: 'process'} as const,
     rootDir,
     image: `sha256:${'0'.repeat(64)}`,
     env: {},

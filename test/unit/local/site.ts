@@ -23,6 +23,7 @@ import {systemClock} from '../../../src/net/clock.ts';
 import {startDetached} from '../../../src/net/detached.ts';
 import {createHttp} from '../../../src/net/http.ts';
 import {localDriver} from '../../../src/providers/local/driver.ts';
+import {noContainerEngine} from '../../container-engine.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..', '..');
@@ -33,7 +34,7 @@ export async function makePackage(): Promise<string> {
   await mkdir(join(packageDir, 'dist', 'runtime'), {recursive: true});
   await writeFile(join(packageDir, 'package.json'), '{"type":"module"}');
   await build({
-    entryPoints: [join(root, 'src/providers/local/gateway/main.ts')],
+    entryPoints: [join(root, 'src/cli/gateway.ts')],
     outfile: join(packageDir, 'dist', 'gateway.js'),
     bundle: true,
     platform: 'node',
@@ -121,6 +122,7 @@ export async function makeSite(
         await mkdir(dir, {recursive: true});
         await writeFile(join(dir, 'serve.json'), JSON.stringify({from: from.layoutDir, roles}));
       },
+      openContainerEngine: noContainerEngine,
       hostOnnxRuntime: async () => ({version: '0.0.0', dir: onnxRuntimeDir}),
       ...change.ports,
     },

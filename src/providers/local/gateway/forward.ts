@@ -22,8 +22,8 @@ export interface Exchange {
   readonly bytesMax: number;
 }
 
-/** A connection broke; whether because its instance died is known within this time. */
-const EXIT_NEWS_MS = 500;
+/** A connection broke; whether because its instance died is known within this time, also from a container engine. */
+const EXIT_NEWS_MS = 5000;
 
 /**
  * Hands a request to an instance and its answer back, each as it comes. The place is given back exactly once: when

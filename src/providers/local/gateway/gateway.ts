@@ -3,6 +3,7 @@ import {createServer, type Server} from 'node:http';
 import {Server as NetServer, type AddressInfo} from 'node:net';
 import {fingerprintWith, type FingerprintFn} from '../../../core/digest.ts';
 import {messageOf, systemCode, ThawError} from '../../../core/errors.ts';
+import {canonicalJson} from '../../../core/json.ts';
 import type {Engine} from '../engine.ts';
 import {requestBytesMax} from '../limits.ts';
 import {versionDir, type FunctionPaths} from '../paths.ts';
@@ -174,6 +175,7 @@ export class Gateway {
 
   async #begin(live: VersionRef, settings: Settings, env: Environment): Promise<Served> {
     const {server, port} = await this.#listen(settings.options.port, null);
+    await this.#engine.prepare?.(settings.engine);
     const pool = new Pool(
       this.#engine,
       this.#recipe(live, settings, env),
@@ -194,13 +196,17 @@ export class Gateway {
       void close(served.server);
       Object.assign(served, {server, port});
     }
+    if (canonicalJson(settings.engine) !== canonicalJson(served.settings.engine)) {
+      await this.#engine.prepare?.(settings.engine);
+    }
     Object.assign(served, {live, settings, env});
     served.pool.use(this.#recipe(live, settings, env), scalingOf(served));
   }
 
-  #recipe({version, image}: VersionRef, {resources}: Settings, env: Environment): Recipe {
+  #recipe({version, image}: VersionRef, {resources, engine}: Settings, env: Environment): Recipe {
     const {memoryMb, cpu, concurrency} = resources;
-    return {rootDir: versionDir(this.#paths, version), image, env, memoryMb, cpu, concurrency};
+    const rootDir = versionDir(this.#paths, version);
+    return {engine, rootDir, image, env, memoryMb, cpu, concurrency};
   }
 
   /** Listens on the port asked for; where none is, on the one it had last, or on any. */

@@ -1,0 +1,10 @@
+import type {Engine} from './engine.ts';
+
+/** One engine that has each launch run by the engine that was chosen for it. */
+export function dispatchingEngine(engines: {readonly process: Engine; readonly docker: Engine}): Engine {
+  return {
+    name: 'any',
+    start: (launch) => engines[launch.engine.name].start(launch),
+    prepare: async (choice) => engines[choice.name].prepare?.(choice),
+  };
+}
