@@ -2,8 +2,9 @@ import {dirname, relative, resolve} from 'node:path';
 import type {Config} from '../config/config.ts';
 import type {Image, Platform} from '../core/image.ts';
 import type {Verdict} from '../core/model.ts';
-import {inspectBlob} from '../image/blobs.ts';
 import {buildImage, parseSourceDateEpoch, type BuildStage} from '../image/build.ts';
+import {digestFile} from '../image/entries.ts';
+import {openFileMemory, type FileMemory} from '../image/file-memory.ts';
 import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
 import type {Pushed} from '../image/registry/push.ts';
 import {readCalibration} from '../model/calibration.ts';
@@ -63,11 +64,11 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
   const target = byThaw ? await readPushTarget(request.push, signal) : null;
   const platform = request.platform ?? config.image.platform;
   const wanted = await readBaseRequest(request.base ?? config.image.base, platform, signal);
+  const bundling = startBundling(config, signal);
   const source = await openModel(config.model.path, signal);
   const {calibration: rowsFile} = config.model;
   const calibration = rowsFile === null ? null : await readCalibration(rowsFile, source.model.inputs);
-  const handlerFile = config.handler && relative(config.dir, config.handler);
-  const handler = handlerFile === null ? null : await bundleHandler(config.dir, handlerFile, signal);
+  const handler = await bundling;
 
   const base = await openBase(wanted, request);
   const onnxruntime = await withTask(
@@ -96,6 +97,8 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
     (task) => onnxRuntimeFor(platform, workshop.fetchPackage, task.bytes, signal),
     ({version}) => `ONNX Runtime ${version} for ${platform}`,
   );
+  const cacheDir = layersDirOf(workshop.installation.cacheDir);
+  const memory = await openFileMemory(cacheDir);
   const {image, layoutDir} = await withTask(
     terminal,
     'building the image',
@@ -107,12 +110,13 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
         model: chosen.files,
         serve: serveManifest(config.name, source.model, judgement),
         handler: handler?.code ?? null,
-        sources: await digestSources(config, source, handler),
+        sources: await digestSources(config, source, handler, memory, signal),
         recipe: imageRecipe(config, workshop.installation.version),
         fetchPackage: workshop.fetchPackage,
         onnxruntimeDir: imageRuntime.dir,
         packageDir: workshop.installation.root,
-        cacheDir: layersDirOf(workshop.installation.cacheDir),
+        cacheDir,
+        memory,
         layoutDir: imageDir(config),
         epochSeconds: parseSourceDateEpoch(process.env['SOURCE_DATE_EPOCH']),
         progress: (stage, done, total) =>
@@ -130,7 +134,10 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
     base,
     model: chosen.files,
     handler,
+    memory,
+    signal,
   });
+  await memory.save();
   const attached = request.attachSbom ? sbom : null;
   const pushed = target && (await pushPackaged({image, layoutDir}, attached, target, request));
   const delivered = await deliverImage(outputs, {
@@ -148,11 +155,21 @@ export async function packageFunction(request: PackageRequest): Promise<Packaged
 /** What takes long, and only once. */
 const STAGES: {readonly [Stage in BuildStage]?: string} = {runtime: 'runtime, compressed once and kept:'};
 
+/** Bundles the handler, if there is one, while the model is read. Whoever waits for it hears how it failed. */
+function startBundling({dir, handler}: Config, signal: AbortSignal): Promise<HandlerBundle | null> {
+  const bundling =
+    handler === null ? Promise.resolve(null) : bundleHandler(dir, relative(dir, handler), signal);
+  bundling.catch(() => undefined);
+  return bundling;
+}
+
 /** The project's files that an image is made from, with what they hold now. */
 async function digestSources(
   {dir, model}: Config,
   source: OpenModel,
   handler: HandlerBundle | null,
+  memory: FileMemory,
+  signal: AbortSignal,
 ): Promise<Image['sources']> {
   const external = source.model.externalData.map((path) => resolve(dirname(model.path), path));
   const scripts = (handler?.inputs ?? []).map((path) => resolve(dir, path));
@@ -164,7 +181,7 @@ async function digestSources(
   ];
   const digests = files.map(async (file) => ({
     path: projectPath(dir, file),
-    digest: (await inspectBlob(file)).digest,
+    digest: await digestFile(file, memory, signal),
   }));
   return Promise.all(digests);
 }

@@ -2,8 +2,9 @@ import type {Config} from '../config/config.ts';
 import {writeWhole} from '../core/disk.ts';
 import type {Image} from '../core/image.ts';
 import {inspectBaseContents, type Base} from '../image/base/base.ts';
-import {inspectBlob} from '../image/blobs.ts';
 import {inspectBundledPackages} from '../image/bundled-packages.ts';
+import {digestFile} from '../image/entries.ts';
+import type {FileMemory} from '../image/file-memory.ts';
 import type {HandlerBundle} from '../image/handler.ts';
 import type {ModelFile} from '../image/model-layer.ts';
 import {pinnedNode} from '../image/runtime-layer.ts';
@@ -18,6 +19,8 @@ export interface BuiltFrom {
   readonly base: Base;
   readonly model: readonly ModelFile[];
   readonly handler: HandlerBundle | null;
+  readonly memory: FileMemory;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -26,12 +29,15 @@ export interface BuiltFrom {
  * @throws ThawError DISK_FULL, PERMISSION_DENIED
  */
 export async function writeSbom(config: Config, built: BuiltFrom): Promise<string> {
-  const {image, thawVersion, base, model, handler} = built;
-  const digested = model.map(async ({path, file}) => ({path, digest: (await inspectBlob(file)).digest}));
+  const {image, thawVersion, base, model, handler, memory, signal} = built;
+  const digested = model.map(async ({path, file}) => ({
+    path,
+    digest: await digestFile(file, memory, signal),
+  }));
   const sbom = renderSbom({
     image,
     thawVersion,
-    base: await inspectBaseContents(base),
+    base: await inspectBaseContents(base, memory),
     node: pinnedNode(image.platform),
     onnxruntime: ONNX_RUNTIME,
     model: await Promise.all(digested),

@@ -10,6 +10,7 @@ import {NONROOT} from './base/abi.ts';
 import {originOf, type Base} from './base/base.ts';
 import {CERTIFICATES, planBase} from './base/host.ts';
 import {fileEntry, type Entry} from './entries.ts';
+import type {FileMemory} from './file-memory.ts';
 import type {Compression} from './gzip.ts';
 import {buildLayer, sweepCache, type LayerPlan} from './layer.ts';
 import {writeLayout} from './layout.ts';
@@ -38,6 +39,8 @@ export interface BuildInput {
   readonly packageDir: string;
   /** Layers are kept here, to be used again. */
   readonly cacheDir: string;
+  /** What is known of files from earlier builds. */
+  readonly memory: FileMemory;
   /** The OCI image layout to write: `.thaw/image`. */
   readonly layoutDir: string;
   /** The time that the image and every file in it bear; 0 unless the user set SOURCE_DATE_EPOCH. */
@@ -93,7 +96,7 @@ export interface BaseParts {
  * meanwhile, FILE_EXISTS, DISK_FULL, PERMISSION_DENIED, INTERRUPTED, and what fetching Node throws
  */
 export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
-  const {cacheDir, epochSeconds, progress, signal} = input;
+  const {cacheDir, epochSeconds, memory, progress, signal} = input;
   throwIfInterrupted(signal);
   const plan = planImage(input, await gatherParts(input));
 
@@ -101,7 +104,7 @@ export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
   const layers: Layer[] = [...plan.baseLayers];
   for (const layerPlan of plan.layers) {
     const onBytes = (done: number, total: number | null): void => progress(layerPlan.role, done, total);
-    layers.push(await buildLayer(layerPlan, cacheDir, epochSeconds, onBytes, signal));
+    layers.push(await buildLayer(layerPlan, cacheDir, epochSeconds, onBytes, signal, memory));
   }
   const config = renderConfig(plan.config, layers);
   const manifest = renderManifest(config.descriptor, layers);

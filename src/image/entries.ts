@@ -3,6 +3,7 @@ import {readFile, stat} from 'node:fs/promises';
 import {digestOf, type Digest} from '../core/digest.ts';
 import {systemCode, ThawError, throwIfInterrupted} from '../core/errors.ts';
 import type {Cut} from './elf.ts';
+import {noMemory, type FileMemory} from './file-memory.ts';
 import {meter} from './meter.ts';
 
 /** Where a file's content comes from: memory, or a file of this machine, perhaps cut. */
@@ -66,13 +67,14 @@ export function planEntries(entries: readonly Entry[]): readonly Entry[] {
 const KEPT_BYTES = 1 << 20;
 
 /**
- * Reads every file once for its size and digest.
+ * Finds every file's size and digest. Large ones that nobody has touched since they were last read are not read again.
  *
  * @throws ThawError INPUT_INVALID if a file cannot be read, INTERRUPTED
  */
 export async function measureEntries(
   entries: readonly Entry[],
   signal: AbortSignal,
+  memory: FileMemory = noMemory,
 ): Promise<readonly MeasuredEntry[]> {
   const measured: MeasuredEntry[] = [];
   for (const entry of entries) {
@@ -80,30 +82,50 @@ export async function measureEntries(
     if (entry.kind !== 'file') measured.push(entry);
     else if ('bytes' in entry.source) {
       measured.push({...entry, bytes: entry.source.bytes.length, digest: digestOf(entry.source.bytes)});
-    } else measured.push({...entry, ...(await measureFile(entry.source, signal))});
+    } else measured.push({...entry, ...(await measureFile(entry.source, memory, signal))});
   }
   return measured;
 }
 
 async function measureFile(
   source: FileSource,
+  memory: FileMemory,
   signal: AbortSignal,
 ): Promise<{bytes: number; digest: Digest; source: Source}> {
-  const {file} = source;
+  const {file, cut} = source;
   try {
     const found = await stat(file);
     if (!found.isFile()) throw new ThawError('INPUT_INVALID', `${file} is not a file`, {file});
     if (found.size <= KEPT_BYTES) {
-      const content = cutTo(source.cut, await readFile(file));
+      const content = cutTo(cut, await readFile(file));
       return {bytes: content.length, digest: digestOf(content), source: {bytes: content}};
     }
-    const through = meter();
-    for await (const _ of through.through(readSource(source, signal)));
-    return {...through.read(), source};
+    const measured = await memory.recall(nameOf(source), [file], async () => {
+      const through = meter();
+      for await (const _ of through.through(readSource(source, signal)));
+      return through.read();
+    });
+    return {...measured, source};
   } catch (error) {
     throwIfInterrupted(signal);
     throw error instanceof ThawError ? error : unreadable(file, error);
   }
+}
+
+/**
+ * A file's digest, as `measureEntries` finds it.
+ *
+ * @throws ThawError INPUT_INVALID, INTERRUPTED
+ */
+export async function digestFile(file: string, memory: FileMemory, signal: AbortSignal): Promise<Digest> {
+  return (await measureFile({file}, memory, signal)).digest;
+}
+
+/** Asks what a file holds, or what is left of it once it is cut. */
+function nameOf({file, cut}: FileSource): string {
+  return cut === undefined
+    ? `digest of ${file}`
+    : `digest of ${file} cut to ${cut.bytes} with ${digestOf(cut.head)}`;
 }
 
 function cutTo(cut: Cut | undefined, content: Buffer): Buffer {

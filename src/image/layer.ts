@@ -7,6 +7,7 @@ import type {Layer, LayerRole} from '../core/image.ts';
 import type {ProgressFn} from '../core/ports.ts';
 import {blobPath, blobsDir} from './blobs.ts';
 import {measureEntries, planEntries, type Entry, type MeasuredEntry} from './entries.ts';
+import {noMemory, type FileMemory} from './file-memory.ts';
 import {gzip, type Compression} from './gzip.ts';
 import {meter} from './meter.ts';
 import {archive} from './tar.ts';
@@ -35,7 +36,7 @@ interface CacheRecord {
 
 /**
  * Builds a layer into the cache, or finds it there. Layers are remembered under the digest of what goes into them,
- * so an unchanged one is read through once but not compressed again. A blob appears under its name only when it is
+ * so an unchanged one is not compressed again, and where memory knows its large files, not read either. A blob appears under its name only when it is
  * whole, and its record only after it, so being killed at any point leaves nothing but a file to sweep up.
  *
  * @param epochSeconds the time that every file in the layer bears
@@ -48,8 +49,9 @@ export async function buildLayer(
   epochSeconds: number,
   progress: ProgressFn,
   signal: AbortSignal,
+  memory: FileMemory = noMemory,
 ): Promise<Layer> {
-  const entries = await measureEntries(planEntries(plan.entries), signal);
+  const entries = await measureEntries(planEntries(plan.entries), signal, memory);
   const contentBytes = entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.bytes : 0), 0);
   const recordFile = join(recordsDir(cacheDir), `${layerKey(entries, plan.compression, epochSeconds)}.json`);
 

@@ -10,6 +10,7 @@ import {digestOf} from '../../src/core/digest.ts';
 import type {ImageOnDisk} from '../../src/core/ports.ts';
 import {inspectHostBase} from '../../src/image/base/host.ts';
 import {buildImage, type BuildInput} from '../../src/image/build.ts';
+import {noMemory} from '../../src/image/file-memory.ts';
 import {bundleHandler} from '../../src/image/handler.ts';
 import {unpackImage} from '../../src/image/unpack.ts';
 import {findImageProblems} from '../../src/image/validate.ts';
@@ -64,6 +65,7 @@ async function realInput(folder: string, cacheDir: string): Promise<BuildInput> 
     onnxruntimeDir: (await onnxRuntimeFor('linux/amd64', fetchPackage, ignore, never)).dir,
     packageDir: join(folder, 'package'),
     cacheDir: join(folder, 'cache'),
+    memory: noMemory,
     layoutDir: join(folder, 'project/.thaw/image'),
     epochSeconds: 0,
     progress: ignore,

@@ -1,4 +1,5 @@
 import type {BaseOrigin} from '../../core/image.ts';
+import {noMemory, type FileMemory} from '../file-memory.ts';
 import type {BaseContents} from './contents.ts';
 import type {HostBase} from './host.ts';
 import {inspectHostContents} from './host-packages.ts';
@@ -15,6 +16,6 @@ export function originOf(base: Base): BaseOrigin {
 }
 
 /** What a base's files are: of this machine's, its package manager is asked. */
-export async function inspectBaseContents(base: Base): Promise<BaseContents> {
-  return base.kind === 'host' ? inspectHostContents(base) : base.contents;
+export async function inspectBaseContents(base: Base, memory: FileMemory = noMemory): Promise<BaseContents> {
+  return base.kind === 'host' ? inspectHostContents(base, memory) : base.contents;
 }

@@ -1,14 +1,40 @@
 import {execFile} from 'node:child_process';
 import {readFile, realpath} from 'node:fs/promises';
 import {promisify} from 'node:util';
-import {inspectBlob} from '../blobs.ts';
+import {inspectBlob, sizeOf} from '../blobs.ts';
+import type {FileMemory} from '../file-memory.ts';
 import {parseDistribution} from './abi.ts';
 import type {BaseContents, BaseLibrary, SystemPackage} from './contents.ts';
 import type {HostBase} from './host.ts';
 
-/** Asks this machine's package manager which packages the base's files are from, and in which versions. */
-export async function inspectHostContents(base: HostBase): Promise<BaseContents> {
+/** Where package managers write down what is installed. */
+const DATABASES = [
+  '/var/lib/dpkg/status',
+  '/var/lib/rpm/rpmdb.sqlite',
+  '/var/lib/rpm/Packages',
+  '/usr/lib/sysimage/rpm/rpmdb.sqlite',
+];
+
+/**
+ * Asks this machine's package manager which packages the base's files are from, and in which versions; once, as long
+ * as neither they nor what is installed has changed.
+ */
+export async function inspectHostContents(base: HostBase, memory: FileMemory): Promise<BaseContents> {
   const libraries = Object.entries(base.libraries).sort(([a], [b]) => (a < b ? -1 : 1));
+  const databases = await existing(DATABASES);
+  const files = [...libraries.map(([, file]) => file), ...databases];
+  const found = await memory.recall(
+    `packages of ${libraries.map(([soname]) => soname).join(' ')}`,
+    files,
+    () => findPackages(libraries),
+  );
+  const osRelease = base.osRelease === null ? '' : await readFile(base.osRelease, 'utf8').catch(() => '');
+  return {glibc: base.glibc, distribution: parseDistribution(osRelease), libraries: found, packages: []};
+}
+
+async function findPackages(
+  libraries: readonly (readonly [soname: string, file: string])[],
+): Promise<readonly BaseLibrary[]> {
   const files = libraries.map(([, file]) => file);
   const [fromDpkg, fromRpm] = await Promise.all([askDpkg(files), askRpm(files)]);
   const found = libraries.map(async ([soname, file]): Promise<BaseLibrary> => ({
@@ -16,13 +42,12 @@ export async function inspectHostContents(base: HostBase): Promise<BaseContents>
     digest: (await inspectBlob(file)).digest,
     package: fromDpkg.get(file) ?? fromRpm.get(file) ?? null,
   }));
-  const osRelease = base.osRelease === null ? '' : await readFile(base.osRelease, 'utf8').catch(() => '');
-  return {
-    glibc: base.glibc,
-    distribution: parseDistribution(osRelease),
-    libraries: await Promise.all(found),
-    packages: [],
-  };
+  return Promise.all(found);
+}
+
+async function existing(files: readonly string[]): Promise<readonly string[]> {
+  const sizes = await Promise.all(files.map(sizeOf));
+  return files.filter((_, nth) => sizes[nth] !== null);
 }
 
 type Packages = ReadonlyMap<string, SystemPackage>;

@@ -8,6 +8,7 @@ import type {Image, Layer} from '../../../src/core/image.ts';
 import {inspectHostBase} from '../../../src/image/base/host.ts';
 import type {BuildInput} from '../../../src/image/build.ts';
 import {fileEntry} from '../../../src/image/entries.ts';
+import {noMemory} from '../../../src/image/file-memory.ts';
 import {buildLayer} from '../../../src/image/layer.ts';
 import {renderConfig, renderManifest, type Document} from '../../../src/image/manifest.ts';
 
@@ -121,6 +122,7 @@ export async function buildInputWithoutBase(folder: string): Promise<Omit<BuildI
     onnxruntimeDir: join(folder, 'onnxruntime'),
     packageDir: join(folder, 'package'),
     cacheDir: join(folder, 'cache'),
+    memory: noMemory,
     layoutDir: join(folder, 'project', '.thaw', 'image'),
     epochSeconds: 0,
     progress: ignore,
