@@ -224,10 +224,10 @@ async function shapeChosen(
 /** Operators that are many times slower without prepacking. Forms that have them say so in their own options. */
 const NEED_PREPACKING = ['com.microsoft.MatMulNBits', 'com.microsoft.MatMulBnb4'];
 
-function whyUnshaped({shaping, source, objective}: JudgeRequest, failure: string | null): string | null {
+function whyUnshaped({shaping, source}: JudgeRequest, failure: string | null): string | null {
   if (!shaping) return 'loaded as it is: other ways were not asked for';
   if (failure !== null) return 'loaded as it is: it could not be measured';
-  if (isSmall(source.model.bytes, objective)) return 'loaded as it is: so small a model loads in an instant';
+  if (isSmall(source.model.bytes)) return 'loaded as it is: so small a model loads in an instant';
   return null;
 }
 

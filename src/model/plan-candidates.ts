@@ -32,10 +32,8 @@ const SMALL_BYTES = 1_000_000;
 /** A form that touches less than this share of the weights changes too little to be worth its drift. */
 const SHARE_MIN = 0.2;
 
-/** Whether a model is too small for anything but the objective `size` to make a difference. */
-export function isSmall(bytes: number, objective: Objective): boolean {
-  return bytes < SMALL_BYTES && objective !== 'size';
-}
+/** Whether a model is so small that only its bytes could be worth saving. */
+export const isSmall = (bytes: number): boolean => bytes < SMALL_BYTES;
 
 /** Chooses what to measure by cheap rules, so that nobody waits for forms that cannot win. */
 export function planCandidates(facts: CandidateFacts): CandidatePlan {
@@ -55,7 +53,7 @@ export function planCandidates(facts: CandidateFacts): CandidatePlan {
 function whyNot(mode: ChangingMode, facts: CandidateFacts): string | null {
   const {bytes, objective, weights, quantizedAlready, calibrationRows} = facts;
   if (quantizedAlready !== null) return quantizedAlready;
-  if (isSmall(bytes, objective))
+  if (isSmall(bytes) && objective !== 'size')
     return `a model under a megabyte (${formatBytes(bytes)}) has little to gain`;
   const total = Object.values(weights).reduce((sum, each) => sum + each, 0);
   const share = (...uses: readonly (keyof WeightBytes)[]): number =>

@@ -489,3 +489,15 @@ test('what is served is told word for word', async () => {
     shaped: {session: shaped, cpu: 'any'},
   });
 });
+
+test.each(['size', 'cold'] as const)('a small model is loaded as it is, by %s too', async (objective) => {
+  const probe = knownProbe({none: {ms: 100}, dynamic: {ms: 1}});
+  const {verdict, chosen} = await judge(request(mlp, {mode: 'dynamic', objective, shaping: true, probe}));
+  expect(verdict).toMatchObject({
+    chosen: 'dynamic',
+    shapings: [],
+    shape: {weights: 'inside', prepacking: true, threads: null},
+    shapeWhy: 'loaded as it is: so small a model loads in an instant',
+  });
+  expect(chosen.files.map(({path}) => path)).toEqual(['mlp.dynamic.onnx']);
+});
