@@ -1,6 +1,6 @@
 // Builds dist/ from src/: the command line (one entry per command, shared chunks), the gateway, and the runtime's
 // single-file programs. Then writes oclif.manifest.json from the built commands.
-import {existsSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
@@ -51,6 +51,7 @@ await build({
     'cli/main': 'src/cli/main.ts',
     'cli/help': 'src/cli/help.ts',
     api: 'src/cli/api.ts',
+    'deflate-worker': 'src/image/deflate-worker.ts',
     gateway: 'src/cli/gateway.ts',
   }),
 });
@@ -64,8 +65,15 @@ await build({
   entryPoints: present({
     server: 'src/runtime/node/server.ts',
     worker: 'src/runtime/node/worker.ts',
+    clouds: 'src/runtime/node/clouds.ts',
     probe: 'src/runtime/node/probe.ts',
   }),
+});
+
+// What the user's own Python runs.
+cpSync('src/convert/python', 'dist/convert', {
+  recursive: true,
+  filter: (file) => !file.includes('__pycache__'),
 });
 
 if (!process.argv.includes('--no-manifest') && commands.length > 0) {

@@ -11,7 +11,7 @@ import {hostOrt} from './onnxruntime.ts';
 
 const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 
-/** The folder with the built `server.cjs`, `worker.cjs` and `probe.cjs`. */
+/** The folder with the built `server.cjs`, `worker.cjs`, `clouds.cjs` and `probe.cjs`. */
 export const RUNTIME_DIR = join(PROJECT, 'dist', 'runtime');
 
 /** A model of test/fixtures. */

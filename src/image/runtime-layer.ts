@@ -57,7 +57,9 @@ export async function planRuntime(
   onnxruntimeDir: string,
 ): Promise<readonly Entry[]> {
   const programsDir = join(packageDir, 'dist', 'runtime');
-  const programs = (await filesIn(programsDir)).filter((name) => ['server.cjs', 'worker.cjs'].includes(name));
+  const programs = (await filesIn(programsDir)).filter((name) =>
+    ['server.cjs', 'worker.cjs', 'clouds.cjs'].includes(name),
+  );
   if (!programs.includes('server.cjs')) throw unavailable(join(programsDir, 'server.cjs'));
   const libraries = await filesIn(onnxruntimeDir);
   if (!libraries.includes('onnxruntime_binding.node')) {

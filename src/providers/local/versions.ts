@@ -101,7 +101,7 @@ async function readVersion(paths: FunctionPaths, name: string): Promise<VersionO
 async function addRuntime(context: OpContext, runtimeDir: string): Promise<void> {
   await mkdir(runtimeDir, {recursive: true});
   const builtDir = join(context.packageDir, 'dist', 'runtime');
-  for (const file of ['server.cjs', 'worker.cjs']) {
+  for (const file of ['server.cjs', 'worker.cjs', 'clouds.cjs']) {
     await copyFile(join(builtDir, file), join(runtimeDir, file)).catch((error: unknown) => {
       if (file === 'server.cjs' || systemCode(error) !== 'ENOENT') throw error;
     });

@@ -1,5 +1,7 @@
 // The program that serves a model: the entrypoint of an image, and of an instance of the process engine.
 import {markStart, sinceBirthMs} from './phases.ts';
+import {join} from 'node:path';
+import type * as Clouds from './clouds.ts';
 import {openEngine, type Engine} from './engine.ts';
 import {beginBoot} from './evidence.ts';
 import {messageOf, StartFailure} from './failures.ts';
@@ -22,13 +24,16 @@ async function start(lifetime: Lifetime): Promise<void> {
   const settings = readSettings(process.env, process.argv.slice(2));
   if (settings.lifeline) endWithStdin(lifetime);
   const layout = layoutAround(__dirname);
-  if (settings.runtimeApi !== null) {
-    const {startOnLambda} = await import('./lambda/start.ts');
-    return startOnLambda(settings.runtimeApi, settings, layout, marks, lifetime);
-  }
-  const manifest = readServeManifest(layout.manifestFile);
   // The interpreter of an image runs nowhere else, and an image has its temporary folder to itself.
   const inImage = process.execPath === layout.ownNode;
+  if (settings.runtimeApi !== null) {
+    const open = async (): Promise<{name: string; engine: Engine}> => {
+      const manifest = readServeManifest(layout.manifestFile);
+      return {name: manifest.name, engine: await openEngine(layout, manifest, marks.imported)};
+    };
+    return clouds().startOnLambda(settings.runtimeApi, settings, inImage, open, marks, lifetime);
+  }
+  const manifest = readServeManifest(layout.manifestFile);
   const boot = beginBoot(settings.image, inImage);
   const service = createService(manifest.name, boot);
   const {customHandlerPort} = settings;
@@ -36,9 +41,7 @@ async function start(lifetime: Lifetime): Promise<void> {
     port: customHandlerPort ?? settings.port,
     host: settings.host ?? (inImage ? null : '127.0.0.1'),
     requestBytesMax: settings.requestBytesMax,
-    ...(customHandlerPort === null
-      ? {}
-      : {dialect: (await import('./azure/custom-handler.ts')).customHandler(manifest.name)}),
+    ...(customHandlerPort === null ? {} : {dialect: clouds().customHandler(manifest.name)}),
   });
 
   // One request at a time needs no second thread, and starts sooner without.
@@ -53,4 +56,8 @@ async function start(lifetime: Lifetime): Promise<void> {
   service.ready(engine, marks.ready());
   lifetime.drainWith(door.drain);
   printLine({event: 'ready', port: door.port, bootId: boot.id, readyMs: Number(sinceBirthMs().toFixed(3))});
+}
+
+function clouds(): typeof Clouds {
+  return require(join(__dirname, 'clouds.cjs')) as typeof Clouds;
 }

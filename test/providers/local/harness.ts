@@ -6,7 +6,8 @@ import {join} from 'node:path';
 import {digestOf} from '../../../src/core/digest.ts';
 import type {Context} from '../../../src/core/driver.ts';
 import type {ServeManifest} from '../../../src/core/model.ts';
-import type {UnpackImage} from '../../../src/core/ports.ts';
+import type {JsonObject} from '../../../src/core/json.ts';
+import type {Ports, UnpackImage} from '../../../src/core/ports.ts';
 import {systemClock} from '../../../src/net/clock.ts';
 import {startDetached} from '../../../src/net/detached.ts';
 import {createHttp} from '../../../src/net/http.ts';
@@ -17,22 +18,37 @@ import {hostOrt} from '../../onnxruntime.ts';
 import {endNow, fakeImage, makePackage, processes} from '../../unit/local/site.ts';
 import type {Harness} from '../conformance.ts';
 
-const NAME = 'credit-scoring';
+export const NAME = 'credit-scoring';
 
 /** A package folder with the gateway as its source is now, and the runtime as it is built. */
 export async function makeLocalPackage(): Promise<string> {
   const packageDir = await makePackage();
-  for (const program of ['server.cjs', 'worker.cjs']) {
+  for (const program of ['server.cjs', 'worker.cjs', 'clouds.cjs']) {
     await copyFile(join(RUNTIME_DIR, program), join(packageDir, 'dist', 'runtime', program));
   }
   return packageDir;
+}
+
+/** Where instances run, if not as processes. */
+export interface ContainerPlace {
+  readonly images: Harness['images'];
+  readonly request: Harness['request'];
+  readonly ports: Pick<Ports, 'openContainerEngine' | 'unpackImage'>;
+  readonly options: JsonObject;
+  /** What the engine has of a function in this state folder, or planted beside it. */
+  inventory(stateDir: string): Promise<readonly string[]>;
+  plant(stateDir: string): Promise<void>;
+  close(stateDir: string): Promise<void>;
 }
 
 /**
  * This machine as a provider, with a state folder of its own: real gateways, real instances, a real model. Only
  * building an image is left out: what the image would hold is laid out as it would be unpacked.
  */
-export async function openLocalHarness(packageDir: string): Promise<Harness> {
+export async function openLocalHarness(
+  packageDir: string,
+  place: ContainerPlace | null = null,
+): Promise<Harness> {
   const dir = await mkdtemp(join(tmpdir(), 'thaw-local-'));
   const stateDir = join(dir, 'state');
   const {signal} = new AbortController();
@@ -45,6 +61,7 @@ export async function openLocalHarness(packageDir: string): Promise<Harness> {
       hostOnnxRuntime: hostOrt,
       unpackImage: unpackLinearModel,
       openContainerEngine: noContainerEngine,
+      ...place?.ports,
     },
     signal,
     projectDir: join(dir, 'project'),
@@ -57,8 +74,8 @@ export async function openLocalHarness(packageDir: string): Promise<Harness> {
   return {
     driver: localDriver,
     context,
-    images: [fakeImage('first'), fakeImage('second')],
-    options: {},
+    images: place?.images ?? [fakeImage('first'), fakeImage('second')],
+    options: place?.options ?? {},
     spec: {
       schema: 'thaw.function/1',
       name: NAME,
@@ -70,19 +87,24 @@ export async function openLocalHarness(packageDir: string): Promise<Harness> {
       secrets: {},
       triggers: [{kind: 'http', auth: 'none'}],
     },
-    request: {
+    request: place?.request ?? {
       body: new TextEncoder().encode(JSON.stringify({inputs: [rows]})),
       contentType: 'application/json',
       timeoutMs: 60_000,
     },
-    shortIdle: {options: {idleTimeout: '500ms'}, waitMs: 2500},
+    shortIdle: {options: {idleTimeout: '500ms'}, waitMs: place === null ? 2500 : 10_000},
     refuseOnce: null,
     inventory: async () =>
-      [...(await foldersAndForeignFiles(stateDir)), ...(await gateways(stateDir))].sort(),
+      [
+        ...(await foldersAndForeignFiles(stateDir)),
+        ...(await gateways(stateDir)),
+        ...((await place?.inventory(stateDir)) ?? []),
+      ].sort(),
     plant: async () => {
       await mkdir(join(stateDir, 'local', `${NAME}-2`), {recursive: true});
       await writeFile(join(stateDir, 'local', `${NAME}-2`, 'notes.txt'), 'somebody else’s');
       await writeFile(join(stateDir, 'local', 'notes.txt'), 'somebody else’s');
+      await place?.plant(stateDir);
     },
     close: async () => {
       // Once more for what a gateway may have started while it was being ended.
@@ -90,6 +112,7 @@ export async function openLocalHarness(packageDir: string): Promise<Harness> {
         for (const {pid} of await ourProcesses(stateDir)) endNow(pid);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
+      await place?.close(stateDir);
       await rm(dir, {recursive: true, force: true, maxRetries: 5});
     },
   };

@@ -145,6 +145,7 @@ describe.skipIf(!canBuild)('building an image', () => {
       'opt/thaw/config/serve.json',
       'opt/thaw/handler/handler.mjs',
       'opt/thaw/model/model.onnx',
+      'opt/thaw/runtime/clouds.cjs',
       'opt/thaw/runtime/onnxruntime/libonnxruntime.so.1',
       'opt/thaw/runtime/onnxruntime/onnxruntime_binding.node',
       'opt/thaw/runtime/server.cjs',

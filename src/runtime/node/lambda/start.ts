@@ -1,10 +1,9 @@
-import {openEngine} from '../engine.ts';
+import type {Engine} from '../engine.ts';
 import {beginBoot, restoreBoot} from '../evidence.ts';
 import {messageOf} from '../failures.ts';
 import type {Lifetime} from '../lifetime.ts';
 import {log, printLine} from '../log.ts';
 import {sinceBirthMs, type MarkStart} from '../phases.ts';
-import {readServeManifest, type Layout} from '../serve-manifest.ts';
 import {createService} from '../service.ts';
 import type {Settings} from '../settings.ts';
 import {serveLambda} from './lambda.ts';
@@ -14,12 +13,14 @@ import {createRuntimeApi} from './runtime-api.ts';
  * Serves on Lambda. Everything is loaded before the first event is asked for, which is what Lambda takes for the end
  * of the start, and one event at a time needs no second thread.
  *
+ * @param open reads the manifest and loads what it names
  * @throws StartFailure, RuntimeApiFailure
  */
 export async function startOnLambda(
   address: string,
   settings: Settings,
-  layout: Layout,
+  inImage: boolean,
+  open: () => Promise<{readonly name: string; readonly engine: Engine}>,
   marks: MarkStart,
   lifetime: Lifetime,
 ): Promise<void> {
@@ -27,14 +28,13 @@ export async function startOnLambda(
   lifetime.reportWith((code, message) =>
     api.failInit({errorType: `Runtime.${pascalCase(code)}`, errorMessage: message}),
   );
-  const manifest = readServeManifest(layout.manifestFile);
-  const booted = beginBoot(settings.image, process.execPath === layout.ownNode);
-  const engine = await openEngine(layout, manifest, marks.imported);
+  const booted = beginBoot(settings.image, inImage);
+  const {name, engine} = await open();
   const loaded = marks.ready();
   if (settings.snapshot) await api.awaitRestore();
   const boot = settings.snapshot ? restoreBoot(booted) : booted;
 
-  const service = createService(manifest.name, boot);
+  const service = createService(name, boot);
   service.ready(engine, loaded);
   printLine({event: 'ready', port: null, bootId: boot.id, readyMs: Number(sinceBirthMs().toFixed(3))});
   const door = serveLambda(api, service, settings.requestBytesMax);
