@@ -98,6 +98,7 @@ export async function buildInputWithoutBase(folder: string): Promise<Omit<BuildI
     'onnxruntime/libonnxruntime.so.1': 'library',
     'package/dist/runtime/server.cjs': 'server()',
     'package/dist/runtime/worker.cjs': 'worker()',
+    'package/dist/runtime/clouds.cjs': 'clouds()',
     'package/dist/runtime/probe.cjs': 'probe()',
     'project/model.onnx': 'weights',
   });
