@@ -1,4 +1,5 @@
 import {mkdir} from 'node:fs/promises';
+import {join} from 'node:path';
 import type {Digest} from '../core/digest.ts';
 import {writeFailure} from '../core/disk.ts';
 import {throwIfInterrupted} from '../core/errors.ts';
@@ -9,6 +10,7 @@ import type {FetchPackage, ImageOnDisk} from '../core/ports.ts';
 import {NONROOT} from './base/abi.ts';
 import {originOf, type Base} from './base/base.ts';
 import {CERTIFICATES, planBase} from './base/host.ts';
+import {openDeflater} from './deflater.ts';
 import {fileEntry, type Entry} from './entries.ts';
 import type {FileMemory} from './file-memory.ts';
 import type {Compression} from './gzip.ts';
@@ -102,9 +104,15 @@ export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
 
   await prepareCache(cacheDir);
   const layers: Layer[] = [...plan.baseLayers];
-  for (const layerPlan of plan.layers) {
-    const onBytes = (done: number, total: number | null): void => progress(layerPlan.role, done, total);
-    layers.push(await buildLayer(layerPlan, cacheDir, epochSeconds, onBytes, signal, memory));
+  const deflater = openDeflater(join(input.packageDir, 'dist', 'deflate-worker.js'));
+  try {
+    for (const layerPlan of plan.layers) {
+      const onBytes = (done: number, total: number | null): void => progress(layerPlan.role, done, total);
+      const shortcuts = {memory, deflater};
+      layers.push(await buildLayer(layerPlan, cacheDir, epochSeconds, onBytes, signal, shortcuts));
+    }
+  } finally {
+    await deflater.close();
   }
   const config = renderConfig(plan.config, layers);
   const manifest = renderManifest(config.descriptor, layers);

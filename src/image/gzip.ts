@@ -1,13 +1,12 @@
 import {crc32} from 'node:zlib';
-import {Deflate} from 'pako';
+import type {Block, Level} from './deflate-block.ts';
+import {ownThread, type Deflater} from './deflater.ts';
 
 /**
  * How hard a layer is compressed: zlib's levels, or `stored`, which is valid gzip that compresses nothing, for
  * content on which time would be spent for a few per cent. (Lambda refuses layers that are not gzip.)
  */
 export type Compression = Level | 'stored';
-
-type Level = 1 | 6 | 7;
 
 /**
  * Compresses a stream as gzip whose bytes depend on the content alone: the header's time is 0 and its system byte
@@ -16,6 +15,7 @@ type Level = 1 | 6 | 7;
 export async function* gzip(
   content: AsyncIterable<Uint8Array>,
   compression: Compression,
+  deflater: Deflater = ownThread,
 ): AsyncGenerator<Uint8Array> {
   let checksum = 0;
   let bytes = 0;
@@ -27,35 +27,58 @@ export async function* gzip(
     }
   }
   yield Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);
-  yield* compression === 'stored' ? stored(counted()) : deflated(counted(), compression);
+  yield* compression === 'stored' ? stored(counted()) : deflated(counted(), compression, deflater);
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(checksum, 0);
   trailer.writeUInt32LE(bytes % 2 ** 32, 4);
   yield trailer;
 }
 
-/**
- * Of zlib's memory levels the one whose blocks are half as long as usual: programs change their character often, and
- * come out smaller by a quarter of a per cent.
- */
-const MEMORY_LEVEL = 7;
+/** Large enough to be compressed as well as the whole is, and small enough to wait for. */
+const BLOCK_BYTES = 1 << 20;
+/** As far back as deflate can refer. */
+const WINDOW_BYTES = 1 << 15;
+/** A last block with nothing in it. */
+const END = Uint8Array.of(3, 0);
 
-/**
- * Deflates by the algorithm of zlib as it is published, in JavaScript. Node's own zlib would give other bytes in a Node
- * that was built against the system's, and Chromium's, which is in most, is 3 % worse on programs.
- */
-async function* deflated(content: AsyncIterable<Uint8Array>, level: Level): AsyncGenerator<Uint8Array> {
-  const options = {level, memLevel: MEMORY_LEVEL, raw: true, chunkSize: 1 << 17, legacyHash: true};
-  const deflate = new Deflate(options);
-  let ready: Uint8Array[] = [];
-  deflate.onData = (piece) => void ready.push(piece);
-  for await (const chunk of content) {
-    deflate.push(chunk, false);
-    yield* ready;
-    ready = [];
+/** Deflates block by block, each with the end of the one before it, in fixed places whatever the chunks and threads. */
+async function* deflated(
+  content: AsyncIterable<Uint8Array>,
+  level: Level,
+  deflater: Deflater,
+): AsyncGenerator<Uint8Array> {
+  const underway: Promise<Uint8Array>[] = [];
+  for await (const block of blocksOf(content)) {
+    const next = deflater.deflate(block, level);
+    // Heard below, where its turn comes, unless one before it has failed.
+    next.catch(() => undefined);
+    underway.push(next);
+    const due = Math.max(0, underway.length - deflater.parallel + 1);
+    for (const ready of underway.splice(0, due)) yield await ready;
   }
-  deflate.push(new Uint8Array(), true);
-  yield* ready;
+  for (const next of underway) yield await next;
+  yield END;
+}
+
+async function* blocksOf(content: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
+  let block = new Uint8Array(BLOCK_BYTES);
+  let filled = 0;
+  let before = new Uint8Array();
+  for await (const chunk of content) {
+    for (let from = 0; from < chunk.length;) {
+      const take = Math.min(BLOCK_BYTES - filled, chunk.length - from);
+      block.set(chunk.subarray(from, from + take), filled);
+      filled += take;
+      from += take;
+      if (filled < BLOCK_BYTES) continue;
+      const end = block.slice(-WINDOW_BYTES);
+      yield {content: block, before};
+      before = end;
+      block = new Uint8Array(BLOCK_BYTES);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield {content: block.subarray(0, filled), before};
 }
 
 /** The largest block that deflate can store (RFC 1951, 3.2.4). */

@@ -6,6 +6,7 @@ import {throwIfInterrupted} from '../core/errors.ts';
 import type {Layer, LayerRole} from '../core/image.ts';
 import type {ProgressFn} from '../core/ports.ts';
 import {blobPath, blobsDir} from './blobs.ts';
+import {ownThread, type Deflater} from './deflater.ts';
 import {measureEntries, planEntries, type Entry, type MeasuredEntry} from './entries.ts';
 import {noMemory, type FileMemory} from './file-memory.ts';
 import {gzip, type Compression} from './gzip.ts';
@@ -21,8 +22,17 @@ export interface LayerPlan {
 
 const GZIP_LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
 
+/** What makes building a layer quicker and nothing else of it. */
+export interface Shortcuts {
+  readonly memory?: FileMemory;
+  readonly deflater?: Deflater;
+}
+
+/** Under so many bytes there is nothing for threads to do. */
+const SMALL_BYTES = 2 << 20;
+
 /** Part of every cache key: raise it when the same entries shall give other bytes. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** What the cache remembers of a layer beside its blob. */
 interface CacheRecord {
@@ -49,7 +59,7 @@ export async function buildLayer(
   epochSeconds: number,
   progress: ProgressFn,
   signal: AbortSignal,
-  memory: FileMemory = noMemory,
+  {memory = noMemory, deflater = ownThread}: Shortcuts = {},
 ): Promise<Layer> {
   const entries = await measureEntries(planEntries(plan.entries), signal, memory);
   const contentBytes = entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.bytes : 0), 0);
@@ -66,6 +76,7 @@ export async function buildLayer(
       contentBytes,
       progress,
       signal,
+      contentBytes < SMALL_BYTES ? ownThread : deflater,
     );
     await writeWhole(recordFile, JSON.stringify({role: plan.role, ...record}));
   }
@@ -111,6 +122,7 @@ async function writeBlob(
   contentBytes: number,
   progress: ProgressFn,
   signal: AbortSignal,
+  deflater: Deflater,
 ): Promise<CacheRecord> {
   const unfinished = unfinishedName(join(blobsDir(cacheDir), 'layer'));
   const tar = meter((bytes) => progress(Math.min(bytes, contentBytes), contentBytes));
@@ -120,7 +132,7 @@ async function writeBlob(
     await mkdir(blobsDir(cacheDir), {recursive: true});
     const steps = [
       tar.through,
-      (content: AsyncIterable<Uint8Array>) => gzip(content, compression),
+      (content: AsyncIterable<Uint8Array>) => gzip(content, compression, deflater),
       blob.through,
     ];
     await pipeToFile(unfinished, archive(entries, epochSeconds), steps, {signal});

@@ -1,6 +1,5 @@
 import {open} from 'node:fs/promises';
-import {promisify} from 'node:util';
-import {gzip as gzipBuffer} from 'node:zlib';
+import {deflateBlock} from './deflate-block.ts';
 import {fileEntry, unreadable, type Entry} from './entries.ts';
 import type {Compression} from './gzip.ts';
 
@@ -50,7 +49,8 @@ async function savingOf(file: string, bytes: number): Promise<number> {
       const position = Math.floor((Math.max(0, bytes - SAMPLE_BYTES) * sample) / (SAMPLES - 1));
       const {buffer, bytesRead} = await handle.read(Buffer.alloc(SAMPLE_BYTES), 0, SAMPLE_BYTES, position);
       before += bytesRead;
-      after += (await promisify(gzipBuffer)(buffer.subarray(0, bytesRead), {level: 1})).length;
+      const content = buffer.subarray(0, bytesRead);
+      after += deflateBlock({content, before: new Uint8Array()}, 1).length;
     }
     return 1 - after / before;
   });
