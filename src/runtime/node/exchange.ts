@@ -22,12 +22,14 @@ export interface WholeAnswer {
   readonly evidence: {readonly [name: string]: string} | null;
 }
 
-/** Headers out of an event: one value or several a name, in any case. */
+/** Headers out of an event: one value or several a name, in any case. What is no value of a header is left out. */
 export function plainHeaders(headers: {readonly [name: string]: unknown}): {[name: string]: string} {
   const plain: {[name: string]: string} = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value === null || value === undefined) continue;
-    plain[name.toLowerCase()] = (Array.isArray(value) ? value : [value]).map(String).join(', ');
+    const values = (Array.isArray(value) ? value : [value]).filter(
+      (one) => typeof one === 'string' || typeof one === 'number' || typeof one === 'boolean',
+    );
+    if (values.length > 0) plain[name.toLowerCase()] = values.join(', ');
   }
   return plain;
 }

@@ -107,6 +107,14 @@ async function serve(
     return;
   }
 
+  // CloudEvents' senders ask first whether a web hook wants what they send.
+  const asking = headerOf(request, 'webhook-request-origin');
+  if (method === 'OPTIONS' && asking !== undefined) {
+    const consent = {'webhook-allowed-origin': asking, 'webhook-allowed-rate': '*'};
+    send(response, state, 200, '{}', consent);
+    return;
+  }
+
   const arrival = service.arrive();
   const reply = (status: number, body: string, inferMs: number | null): void => {
     send(response, state, status, body, service.evidence(arrival, inferMs));

@@ -181,6 +181,15 @@ describe('an event that is pushed over HTTP', () => {
       status: 200,
       body: {validationResponse: '512d38b6'},
     });
+    const response = await fetch(server.url, {
+      method: 'OPTIONS',
+      headers: {'webhook-request-origin': 'eventgrid.azure.net'},
+    });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('webhook-allowed-origin')).toBe('eventgrid.azure.net');
+    expect(response.headers.get('thaw-ordinal')).toBeNull();
+    await response.text();
+    expect((await fetch(server.url, {method: 'OPTIONS'})).status).toBe(405);
   });
 
   it('of nobody known gives its data, whatever they are', async () => {

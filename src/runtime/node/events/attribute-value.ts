@@ -38,8 +38,9 @@ function plainValue(value: unknown): unknown {
 
 /** Numbers come as text of up to 38 digits: whole ones that a number would round stay text. */
 function plainNumber(text: unknown): unknown {
+  if (typeof text !== 'string') return text;
   const value = Number(text);
-  if (typeof text !== 'string' || Number.isNaN(value)) return text;
+  if (Number.isNaN(value)) return text;
   return Number.isInteger(value) && !Number.isSafeInteger(value) ? text : value;
 }
 

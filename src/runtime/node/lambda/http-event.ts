@@ -44,7 +44,8 @@ function withoutStage(path: string, stage: string | null): string {
 
 function headersOf(headers: Members, cookies: unknown): {readonly [name: string]: string} {
   const plain = plainHeaders(headers);
-  return Array.isArray(cookies) && cookies.length > 0 ? {...plain, cookie: cookies.join('; ')} : plain;
+  const all = Array.isArray(cookies) ? cookies.filter((cookie) => typeof cookie === 'string') : [];
+  return all.length > 0 ? {...plain, cookie: all.join('; ')} : plain;
 }
 
 function bodyOf(event: Members): Uint8Array {

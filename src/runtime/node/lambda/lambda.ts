@@ -3,7 +3,7 @@ import type {Answer, Call} from '../engine.ts';
 import {decodeAwsEvent} from '../events/aws.ts';
 import type {GivenEvent, SourceEvent} from '../events/event.ts';
 import {exchange} from '../exchange.ts';
-import {failureBody, messageOf, RequestFailure} from '../failures.ts';
+import {failureBody, messageOf, RequestFailure, stackOf} from '../failures.ts';
 import {log, printLine} from '../log.ts';
 import type {Service} from '../service.ts';
 import {readHttpEvent, renderHttpAnswer, type HttpEvent} from './http-event.ts';
@@ -26,7 +26,8 @@ export function serveLambda(api: RuntimeApi, service: Service, requestBytesMax: 
     for (;;) {
       const invocation = await api.next();
       if (invocation === null) return;
-      await settle(api, invocation, await answerInvocation(service, invocation, requestBytesMax));
+      const answering = answerInvocation(service, invocation, requestBytesMax);
+      await settle(api, invocation, await answering.catch(outcomeOfDefect(invocation)));
     }
   };
   const ended = loop();
@@ -67,6 +68,15 @@ async function answerInvocation(
     ? answerDirect(service, invocation, event)
     : answerEvent(service, invocation, decoded);
 }
+
+/** A defect of this program costs one invocation, not the instance. */
+const outcomeOfDefect =
+  ({requestId}: Invocation) =>
+  (error: unknown): Outcome => {
+    log('error', `an invocation failed: ${messageOf(error)}`, {requestId, stack: stackOf(error)});
+    const errorMessage = `the invocation ${requestId} failed; its log says why`;
+    return {error: {errorType: 'INSTANCE_FAILED', errorMessage}, evidence: null};
+  };
 
 async function answerRequest(
   service: Service,
