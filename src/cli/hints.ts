@@ -14,16 +14,92 @@ const registryAdvice = (engine: Json): readonly string[] => [
   `Sign in to the registry first: $ ${text(engine, 'docker')} login`,
 ];
 
+const INPUT_SHAPE_ADVICE = [
+  'Give each parameter of forward() its shape, the first size being the batch: --input-shape image=1,3,224,224:FP32',
+];
+
+const linesOf = (value: Json | undefined): readonly string[] =>
+  Array.isArray(value) ? value.map((line) => `  ${String(line)}`) : [];
+
+function conversionAdvice({
+  reason,
+  file,
+  operator,
+  module,
+  known,
+  name,
+  lastLines,
+  missing,
+}: JsonObject): readonly string[] {
+  const path = text(file, 'FILE');
+  switch (reason) {
+    case 'onnx':
+      return [`$ thaw init my-function --template tabular --model ${path}`];
+    case 'checkpoint':
+      return [
+        'Name the class, or a function that makes it, and the shapes of its inputs:',
+        `$ thaw convert my_package.my_module:MyModel --checkpoint ${path} --input-shape x=1,3,224,224:FP32`,
+      ];
+    case 'keras':
+      return [
+        'Export it from Keras 3 itself, with its own Python: model.export("model.onnx", format="onnx"); or, from a SavedModel:',
+        '$ python3 -m tf2onnx.convert --saved-model FOLDER --output model.onnx',
+      ];
+    case 'tensorflow':
+      return [
+        '$ python3 -m pip install tf2onnx',
+        `$ python3 -m tf2onnx.convert --saved-model ${path} --output model.onnx`,
+      ];
+    case 'unknown':
+    case 'unknown-pickle':
+      return ['docs/commands/convert.md lists what can be converted.'];
+    case 'class-not-found':
+      return Array.isArray(known) && known.length > 0 ? [`It has: ${list(known)}.`] : [];
+    case 'class-arguments':
+      return [
+        'Write a function that makes the model, and name that:',
+        `  def make_model(): return ${text(name, 'MyModel')}(…)`,
+        `$ thaw convert ${text(module, 'my_module')}:make_model …`,
+      ];
+    case 'module-missing':
+      return [
+        typeof missing === 'string'
+          ? `Name the Python that has ${missing}, or run this in the folder that it lies in: thaw convert … --python PATH`
+          : 'Name the Python that has it: thaw convert … --python PATH',
+      ];
+    case 'checkpoint-mismatch':
+      return ['Name the very class that was trained, with the arguments that it had.'];
+    case 'unsupported':
+      return [`Replace ${text(operator, 'it')} by operators that ONNX has, or try a newer one: --opset 18`];
+    case 'torch-old':
+      return ['Name a Python with a newer torch: thaw convert … --python PATH'];
+    case 'wrong-inputs':
+      return INPUT_SHAPE_ADVICE;
+    case 'version':
+      return ['Save the model again with the scikit-learn that trained it.'];
+    case 'failed':
+    case 'died':
+      return linesOf(lastLines);
+    default:
+      return [];
+  }
+}
+
 /**
  * What to do about each error, in lines of which those that start with `$ ` can be pasted into a shell. A code
  * without advice does not compile.
  */
 const ADVICE: {readonly [C in ErrorCode]: Advice} = {
-  USAGE: ({suggestion}) => [
-    typeof suggestion === 'string' ? `A valid name would be ${suggestion}.` : '$ thaw help',
-  ],
+  USAGE: ({suggestion, inputShape}) => {
+    if (inputShape === true) return INPUT_SHAPE_ADVICE;
+    return [typeof suggestion === 'string' ? `A valid name would be ${suggestion}.` : '$ thaw help'];
+  },
   ANSWER_MISSING: ({flag}) => [`There is no terminal to ask at: give ${text(flag, 'the flag')}.`],
-  FILE_EXISTS: () => ['Choose another folder, or move these files away first.'],
+  FILE_EXISTS: ({flag}) => [
+    flag === '--out'
+      ? 'Name a file with --out: one that is named is replaced.'
+      : 'Choose another folder, or move these files away first.',
+  ],
   PROVIDER_UNKNOWN: ({known}) => [`Known providers: ${list(known)}.`],
   TEMPLATE_UNKNOWN: ({known}) => [`Known templates: ${list(known)}.`, '$ thaw init --list'],
   INPUT_INVALID: ({source, reference}) =>
@@ -46,6 +122,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
       : 'docs/quantization.md says which models can be served.',
   ],
   CALIBRATION_INVALID: () => ['Each line is one JSON object: {"<input name>": [values of one row]}.'],
+  CONVERSION_REFUSED: (facts) => conversionAdvice(facts),
   HANDLER_INVALID: () => ['A handler exports: async function predict(input, {model, context}).'],
   SECRET_MISSING: ({names}) => [`$ export ${list(names).split(', ')[0] ?? 'NAME'}=…`],
   IMAGE_MISSING: () => ['$ thaw package'],
@@ -64,6 +141,27 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   ],
   PLATFORM_UNSUPPORTED: () => ['docs/platforms.md says what works where.'],
   RUNTIME_UNAVAILABLE: () => ['$ npm run build'],
+  PYTHON_UNAVAILABLE: ({reason, system, version}) => {
+    if (reason !== 'no-venv')
+      return ['Install Python 3.10 or newer, or name one: thaw convert … --python PATH'];
+    const minor = text(version, '3').split('.').slice(0, 2).join('.');
+    return system === 'linux'
+      ? [
+          'Debian and Ubuntu keep environments in a package of their own:',
+          `$ apt-get install python${minor}-venv`,
+          'Or install uv, which needs none.',
+        ]
+      : ['Install Python with venv and pip, or uv, which needs neither.'];
+  },
+  PACKAGES_UNAVAILABLE: ({reason, lastLines}) => [
+    ...(reason === 'failed' ? linesOf(lastLines) : []),
+    {
+      network:
+        'Check the network; the index, proxy and certificates are those that pip itself is set up with: $ python3 -m pip config list',
+      'no-match': 'Name a Python that the versions above were made for: thaw convert … --python python3.11',
+      disk: 'Free some space, or move the cache to another disk: THAW_CACHE_DIR=/path',
+    }[text(reason, '')] ?? 'Run the command again with --verbose to see all that was said.',
+  ],
   FETCH_FAILED: () => ['Check that npm itself reaches its registry:', '$ npm ping'],
   CREDENTIALS_MISSING: ({provider, registry, engine}) =>
     engine !== undefined
