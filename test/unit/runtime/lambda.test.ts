@@ -232,6 +232,22 @@ describe('requests that Lambda hands over', () => {
     const fitting = answerOf(await api.invoke(httpEvent('POST', '/', {do: 'fill', bytes: 6_000_000})));
     expect(fitting.body).toHaveLength(6_000_002);
   });
+
+  it('may be as large as Lambda lets them be, or as the environment says', async () => {
+    const {api} = await onLambda({env: {THAW_REQUEST_BYTES_MAX: '4000000'}});
+    const fitting = httpEvent('POST', '/', {text: 'x'.repeat(3_900_000)});
+    const answer = answerOf(await api.invoke(fitting));
+    expect(answer.statusCode).toBe(200);
+    expect(answer.body.length).toBeGreaterThan(3_900_000);
+    const encoded = {
+      ...fitting,
+      body: Buffer.alloc(4_000_001, ' ').toString('base64'),
+      isBase64Encoded: true,
+    };
+    const refused = answerOf(await api.invoke(encoded));
+    expect(refused).toMatchObject({statusCode: 413});
+    expect(JSON.parse(refused.body)).toMatchObject({error: {code: 'TOO_LARGE'}});
+  });
 });
 
 describe('a direct call on Lambda', () => {
