@@ -94,8 +94,8 @@ export async function convertToOnnx(request: ConvertToOnnxRequest): Promise<Conv
     onNote: (note) => notes.push(note),
     onOutput: (line) => terminal.detail(line),
   });
+  if (dir !== null) await workshop.claimCache();
   if (installs) {
-    await workshop.claimCache();
     await withTask(
       terminal,
       'installing the converters',

@@ -65,8 +65,7 @@ export async function convertModel(request: ConvertRequest, running: Running): P
   return {file, ...rows, ...(result as unknown as Pick<Converted, 'varying' | 'versions'>)};
 }
 
-const isTorch = ({kind}: Source): boolean =>
-  ['torchscript', 'exported-program', 'class'].includes(kind);
+const isTorch = ({kind}: Source): boolean => ['torchscript', 'exported-program', 'class'].includes(kind);
 
 /**
  * Sees that the inputs are told where nothing else can tell them.

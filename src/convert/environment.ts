@@ -8,7 +8,7 @@ import type {Python} from './python.ts';
 import type {Running} from './run.ts';
 
 /** Where environments are kept in thaw's cache, one folder each. */
-const environmentsDirOf = (cacheDir: string): string => join(cacheDir, 'python');
+export const environmentsDirOf = (cacheDir: string): string => join(cacheDir, 'python');
 
 /** An environment to convert in. */
 export interface Environment {
@@ -17,7 +17,7 @@ export interface Environment {
 }
 
 /** Written when all is installed; without it a folder is left over from a run that was killed. */
-const WHOLE = 'thaw-environment.json';
+export const WHOLE = 'thaw-environment.json';
 const OWN_PACKAGES = 'thaw_own_packages.pth';
 
 /** The folder of the environment that a plan means: the same Python and packages give the same one. */

@@ -1,7 +1,7 @@
 /** Something that thaw keeps on this machine and can make or fetch again. */
 export interface CacheItem {
-  readonly kind: 'package' | 'layer';
-  /** For people: a package with its version, a layer's role with its digest. */
+  readonly kind: 'package' | 'layer' | 'environment';
+  /** For people: a package with its version, a layer's role with its digest, a Python and its first package. */
   readonly name: string;
   readonly bytes: number;
   /** What removing it gives back: an image layout may hold the same bytes by a hard link. */

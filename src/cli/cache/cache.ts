@@ -1,3 +1,4 @@
+import {openEnvironmentCache} from '../../convert/environment-cache.ts';
 import type {CacheItem, CacheStore} from '../../core/cache.ts';
 import {ThawError} from '../../core/errors.ts';
 import {formatBytes, parseDuration} from '../../core/units.ts';
@@ -77,7 +78,11 @@ export async function pruneCache(request: PruneRequest): Promise<CacheDocument> 
 }
 
 function storesOf({cacheDir}: Installation): {readonly [kind in CacheItem['kind']]: CacheStore} {
-  return {package: openPackageCache(cacheDir), layer: openLayerCache(layersDirOf(cacheDir))};
+  return {
+    package: openPackageCache(cacheDir),
+    layer: openLayerCache(layersDirOf(cacheDir)),
+    environment: openEnvironmentCache(cacheDir),
+  };
 }
 
 /** The largest first. */
