@@ -49,6 +49,8 @@ export interface Status {
   readonly versions: readonly Version[];
   /** What else a reader should know: the engine, a region. */
   readonly facts: JsonObject;
+  /** What must be known to judge figures of it; left out where the provider's limits say all there is. */
+  readonly notes?: readonly string[];
 }
 
 /** One line that an instance wrote. */

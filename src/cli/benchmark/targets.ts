@@ -35,14 +35,14 @@ export async function openDeploymentTarget(
 ): Promise<Target> {
   const {driver, site} = provider;
   const fn = {name: project.config.name};
-  const {deployment} = await inspectDeployed(project, provider, context);
+  const {deployment, view} = await inspectDeployed(project, provider, context);
   const timeoutMs = provider.config.settings.timeoutMs + BOOT_ALLOWANCE_MS;
   return {
     run: {
       provider: driver.name,
       url: deployment.url,
       image: deployment.image,
-      notes: driver.limits.runsImage ? [] : ['not the image: its contents run as a process of this machine'],
+      notes: view.status.notes ?? (driver.limits.runsImage ? [] : ['not the image, only its contents']),
       freshImage: !(await hasSampleOf(runsDir, driver.name, deployment.image)),
     },
     method: 'POST',

@@ -41,9 +41,7 @@ export function ownImageNames({repository, key}: ContainerNames, listed: string)
   const own = listed
     .split('\n')
     .map((line) => line.trim())
-    // Podman puts its own host before names without one.
-    .filter(
-      (line) => line.replace(/^localhost\//, '').startsWith(`${repository}:`) && line.endsWith(`.${key}`),
-    );
+    // Engines may put a registry's host before names without one.
+    .filter((line) => `/${line}`.includes(`/${repository}:`) && line.endsWith(`.${key}`));
   return [...new Set(own)].sort();
 }

@@ -25,8 +25,16 @@ export function describeFunction(fn: FunctionRef, options: LocalOptions, have: H
       ...(have.gateway ? {gatewayPid: have.gateway.pid, gatewayVersion: have.gateway.thawVersion} : {}),
       ...(served ? {port: served.port, idleTimeoutMs: served.settings.options.idleTimeoutMs} : {}),
     },
+    ...(served ? {notes: notesFor(served.settings.engine)} : {}),
   };
 }
+
+const notesFor = (engine: EngineChoice): string[] =>
+  engine.name === 'process'
+    ? ['not the image: its contents run as a process of this machine']
+    : [
+        `the image, in containers of ${engine.command} on this machine; what a cold start reads is in memory already`,
+      ];
 
 function stateOf({folder, gateway, containers}: Have): Pick<Status, 'state' | 'problem'> {
   if (gateway === null) {

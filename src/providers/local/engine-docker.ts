@@ -2,7 +2,7 @@ import {spawn, type ChildProcess} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
 import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {createServer, type AddressInfo} from 'node:net';
-import {tmpdir} from 'node:os';
+import {networkInterfaces, tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {messageOf, systemCode} from '../../core/errors.ts';
@@ -61,6 +61,20 @@ export function createDockerEngine(surroundings: DockerSurroundings): Engine {
       const {engine} = launch;
       if (engine.name !== 'docker') throw new TypeError(`a ${engine.name} launch for the docker engine`);
       return new Container(launch, engine, surroundings, prefix, ports).run();
+    },
+    async hostAddress(choice) {
+      if (choice.name !== 'docker') throw new TypeError(`a ${choice.name} choice for the docker engine`);
+      const {command, env} = choice;
+      const isPodman = /podman/i.test(basename(command));
+      const network = isPodman ? 'podman' : 'bridge';
+      const inspected = await runCommand(command, ['network', 'inspect', network], {...commandEnv, ...env});
+      const address = parseGateway(inspected.stdout);
+      const isOurs = Object.values(networkInterfaces()).some((each) =>
+        each?.some((own) => own.address === address),
+      );
+      if (address !== null && isOurs) return {listen: address, name: address};
+      // The engine runs in a machine of its own, which leads there to this one's loopback address.
+      return {listen: '127.0.0.1', name: isPodman ? 'host.containers.internal' : 'host.docker.internal'};
     },
     async prepare(choice) {
       if (choice.name !== 'docker') return;
@@ -225,7 +239,8 @@ class Container {
       const totalMs = performance.now() - this.#startedMs;
       const listen = Math.min(totalMs, event.readyMs ?? 0);
       const phases = {create: totalMs - listen, listen};
-      this.#resolveReady({host: '127.0.0.1', port: hostPort, bootId: event.bootId, phases});
+      const port = event.port === null ? 0 : hostPort;
+      this.#resolveReady({host: '127.0.0.1', port, bootId: event.bootId, phases});
     };
     const onErr = (text: string): void => {
       this.#heapFull ||= HEAP_FULL.test(text);
@@ -334,6 +349,10 @@ class Container {
 
 const NO_IMAGE = /no such image|image not known|unable to find image|image .* not found|not found in local/i;
 const WRONG_PLATFORM = /exec format error/i;
+
+/** Reads the address that containers know this machine by out of what `network inspect` prints. */
+export const parseGateway = (text: string): string | null =>
+  /"gateway":\s*"(\d+\.\d+\.\d+\.\d+)"/i.exec(text)?.[1] ?? null;
 
 const within = (ms: number, promise: Promise<unknown>): Promise<unknown> =>
   Promise.race([promise, sleep(ms, undefined, {ref: false})]);

@@ -2,7 +2,8 @@
 export type StartEvent =
   | {
       readonly event: 'ready';
-      readonly port: number;
+      /** Null if it fetches its requests itself. */
+      readonly port: number | null;
       readonly bootId: string;
       /** Milliseconds from the birth of its process to this line. */
       readonly readyMs?: number;
@@ -14,7 +15,8 @@ export function parseStartEvent(line: string): StartEvent | null {
   if (!line.startsWith('{"event":')) return null;
   try {
     const event = JSON.parse(line) as Partial<{[key in string]: unknown}>;
-    if (event['event'] === 'ready' && Number.isInteger(event['port'])) return event as StartEvent;
+    const {port} = event;
+    if (event['event'] === 'ready' && (port === null || Number.isInteger(port))) return event as StartEvent;
     if (event['event'] === 'failed' && typeof event['message'] === 'string') return event as StartEvent;
   } catch {
     // Not one of ours, then.
