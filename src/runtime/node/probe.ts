@@ -2,7 +2,7 @@
 // document on stdout.
 import {readFileSync, writeSync} from 'node:fs';
 import {loadBinding} from './binding.ts';
-import {messageOf} from './failures.ts';
+import {messageOf, RequestFailure, StartFailure} from './failures.ts';
 import {openSession, type Session} from './session.ts';
 import {jsonElements} from './tensor-json.ts';
 import {elementOf, sizeOfShape, type TensorInfo} from './tensor-types.ts';
@@ -19,7 +19,8 @@ interface ProbeRequest {
 try {
   print(measure(JSON.parse(readFileSync(0, 'utf8')) as ProbeRequest));
 } catch (error) {
-  print({ok: false, message: messageOf(error)});
+  const isKnown = error instanceof StartFailure || error instanceof RequestFailure;
+  print({ok: false, code: isKnown ? error.code : null, message: messageOf(error)});
 }
 
 function measure(request: ProbeRequest): object {

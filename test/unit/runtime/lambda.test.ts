@@ -278,7 +278,7 @@ describe('a direct call on Lambda', () => {
     const {api} = await onLambda({handler: null});
     expect(await api.invoke(ROW)).toMatchObject({kind: 'response'});
     const refused = await api.invoke({inputs: []});
-    expect(refused).toMatchObject({kind: 'error', errorType: 'Function.MISSING_INPUT'});
+    expect(refused).toMatchObject({kind: 'error', errorType: 'Function.MissingInput'});
     expect(JSON.parse(refused.text)).toMatchObject({errorType: 'MISSING_INPUT', stackTrace: []});
   });
 
@@ -294,10 +294,10 @@ describe('a direct call on Lambda', () => {
     const log = await eventually(() => linesOf(server).find((line) => line['level'] === 'error'));
     expect(log).toMatchObject({requestId: thrown.requestId});
     expect(log['stack']).toMatch(/at .*handler\.mjs/);
-    expect(await api.invoke('{"half')).toMatchObject({kind: 'error', errorType: 'Function.BAD_JSON'});
+    expect(await api.invoke('{"half')).toMatchObject({kind: 'error', errorType: 'Function.BadJson'});
     const large = await api.invoke({do: 'fill', bytes: 7 * 2 ** 20});
     expect(JSON.parse(large.text)).toMatchObject({
-      errorType: 'ANSWER_TOO_LARGE',
+      errorType: 'Function.ResponseSizeTooLarge',
       errorMessage: 'the answer has 7340034 bytes, and Lambda takes 6291556',
     });
     expect(await api.invoke({do: 'score', features: [0, 0, 0, 0]})).toMatchObject({kind: 'response'});
@@ -496,7 +496,7 @@ describe('a Runtime API that breaks', () => {
     api.fault('POST invocation/response', {status: 413});
     expect(await api.invoke({do: 'nothing'})).toMatchObject({
       kind: 'error',
-      errorType: 'Function.ANSWER_TOO_LARGE',
+      errorType: 'Function.ResponseSizeTooLarge',
     });
     expect(await api.invoke({do: 'nothing'})).toMatchObject({kind: 'response'});
     api.fault('POST invocation/response', {status: 500});

@@ -11,6 +11,8 @@ import type {Invocation, InvocationError, RuntimeApi} from './runtime-api.ts';
 
 /** What Lambda takes as an answer, in bytes. */
 const ANSWER_BYTES_MAX = 6 * 2 ** 20 + 100;
+/** Its own word for what is more. */
+const TOO_LARGE = 'Function.ResponseSizeTooLarge';
 
 /** The door of a service on Lambda. */
 export interface LambdaDoor {
@@ -94,7 +96,7 @@ async function answerRequest(
   const rendered = renderHttpAnswer(request, status, body, evidence ?? {});
   const failure = tooLarge(rendered);
   if (failure === null) return {body: rendered, evidence};
-  const instead = failureBody(new RequestFailure(500, failure.errorType, failure.errorMessage));
+  const instead = failureBody(new RequestFailure(500, 'ANSWER_TOO_LARGE', failure.errorMessage));
   return {body: renderHttpAnswer(request, 500, instead, evidence ?? {}), evidence};
 }
 
@@ -170,7 +172,7 @@ function tooLarge(body: string): InvocationError | null {
   const bytes = Buffer.byteLength(body);
   if (bytes <= ANSWER_BYTES_MAX) return null;
   return {
-    errorType: 'ANSWER_TOO_LARGE',
+    errorType: TOO_LARGE,
     errorMessage: `the answer has ${bytes} bytes, and Lambda takes ${ANSWER_BYTES_MAX}`,
   };
 }
@@ -185,7 +187,7 @@ async function settle(api: RuntimeApi, {requestId}: Invocation, outcome: Outcome
   }
   if (taken === 'too large') {
     await api.fail(requestId, {
-      errorType: 'ANSWER_TOO_LARGE',
+      errorType: TOO_LARGE,
       errorMessage: 'Lambda found the answer too large',
     });
   }

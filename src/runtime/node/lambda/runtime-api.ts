@@ -119,7 +119,9 @@ export function createRuntimeApi(address: string): RuntimeApi {
     const body = JSON.stringify({errorType, errorMessage, stackTrace: []});
     await post(path, body, {
       'content-type': 'application/json',
-      'lambda-runtime-function-error-type': errorType.includes('.') ? errorType : `Function.${errorType}`,
+      'lambda-runtime-function-error-type': errorType.includes('.')
+        ? errorType
+        : `Function.${reasonOf(errorType)}`,
     });
   };
 
@@ -146,6 +148,16 @@ export function createRuntimeApi(address: string): RuntimeApi {
       endWait();
     },
   };
+}
+
+/** An error's name or code as Lambda takes it for the reason: letters alone, `MissingInput` for `MISSING_INPUT`. */
+export function reasonOf(errorType: string): string {
+  const words = errorType.split(/[^a-zA-Z]+/).filter((word) => word !== '');
+  const reason = words.map((word) => {
+    const rest = word.slice(1);
+    return word.charAt(0).toUpperCase() + (word === word.toUpperCase() ? rest.toLowerCase() : rest);
+  });
+  return reason.join('') || 'Unknown';
 }
 
 function invocationOf({status, headers, body}: Reply): Invocation {

@@ -7,7 +7,7 @@ import {sinceBirthMs, type MarkStart} from '../phases.ts';
 import {createService} from '../service.ts';
 import type {Settings} from '../settings.ts';
 import {serveLambda} from './lambda.ts';
-import {createRuntimeApi} from './runtime-api.ts';
+import {createRuntimeApi, reasonOf} from './runtime-api.ts';
 
 /**
  * Serves on Lambda. Everything is loaded before the first event is asked for, which is what Lambda takes for the end
@@ -26,7 +26,7 @@ export async function startOnLambda(
 ): Promise<void> {
   const api = createRuntimeApi(address);
   lifetime.reportWith((code, message) =>
-    api.failInit({errorType: `Runtime.${pascalCase(code)}`, errorMessage: message}),
+    api.failInit({errorType: `Runtime.${reasonOf(code)}`, errorMessage: message}),
   );
   const booted = beginBoot(settings.image, inImage);
   const {name, engine} = await open();
@@ -43,12 +43,4 @@ export async function startOnLambda(
     log('error', messageOf(error));
     lifetime.end(1);
   });
-}
-
-/** Lambda knows error types such as `Runtime.HandlerInvalid`. */
-function pascalCase(code: string): string {
-  return code
-    .split('_')
-    .map((word) => word.charAt(0) + word.slice(1).toLowerCase())
-    .join('');
 }
