@@ -86,6 +86,7 @@ export async function examine(request: JudgeRequest, bench: Bench, mode: Changin
 
   const found = await findMixed({
     make: prepared.make,
+    makeSwitched: prepared.makeSwitched,
     sourcePath: source.path,
     rows,
     original: await reference(),

@@ -8,10 +8,12 @@ import type {ChangingMode} from './plan-candidates.ts';
 import type {Probe} from './probe.ts';
 import {quantizeInt4, quantizeInt8Blocks} from './quantize/blocks.ts';
 import {calibrate} from './quantize/calibrate.ts';
-import {quantizeDynamic} from './quantize/dynamic.ts';
+import {quantizeDynamic, switchDynamic} from './quantize/dynamic.ts';
 import {quantizeFp16} from './quantize/fp16.ts';
+import {createMemo} from './quantize/memo.ts';
 import type {QuantizeInput, QuantizeResult} from './quantize/mode.ts';
 import {quantizeStatic} from './quantize/static.ts';
+import type {MakeSwitched} from './quantize/switches.ts';
 import {quantizeWeights} from './quantize/weights.ts';
 import type {OpenModel} from './read.ts';
 import {merge} from './session-options.ts';
@@ -22,6 +24,8 @@ export type MakeForm = (keepFloat: ReadonlySet<string>) => QuantizeResult;
 /** A mode, ready to be applied to a model. */
 export interface PreparedForm {
   readonly make: MakeForm;
+  /** Makes the model with switches, by which its sensitive nodes are found sooner; null where there is no such thing. */
+  readonly makeSwitched: MakeSwitched | null;
   /** How the ranges of its activations were found; null where it needs none. */
   readonly calibrator: Calibrator | null;
 }
@@ -64,7 +68,13 @@ export async function prepareForm(
   request: FormRequest,
 ): Promise<PreparedForm | {readonly failure: string}> {
   if (mode === 'static') return prepareStatic(request);
-  return {make: makerOf(request, MODES[mode]), calibrator: null};
+  const memo = createMemo();
+  const makeSwitched = mode === 'dynamic' ? makerOf(request, switchDynamic, memo) : null;
+  return {
+    make: makerOf(request, MODES[mode], memo),
+    makeSwitched: makeSwitched && (() => makeSwitched(new Set())),
+    calibrator: null,
+  };
 }
 
 /** Of the calibrators the first whose ranges are good enough on the rows they come from, else the best. */
@@ -84,17 +94,22 @@ async function prepareStatic(request: FormRequest): Promise<PreparedForm | {read
     const result = make(new Set());
     if (result.failure !== null) return result;
     const nsr = await nsrOf(result);
-    if (best === null || nsr < best.nsr) best = {prepared: {make, calibrator}, nsr};
+    if (best === null || nsr < best.nsr) best = {prepared: {make, makeSwitched: null, calibrator}, nsr};
     if (nsr <= nsrMax) break;
   }
   return best!.prepared;
 }
 
-function makerOf({source, cpu}: FormRequest, quantize: (input: QuantizeInput) => QuantizeResult): MakeForm {
+/** Binds what makes a form of a model to all but the nodes that it shall leave as they are. */
+function makerOf<T extends {readonly failure: null; readonly session: JsonObject}>(
+  {source, cpu}: FormRequest,
+  quantize: (input: QuantizeInput) => T | {readonly failure: string},
+  memo = createMemo(),
+): (keepFloat: ReadonlySet<string>) => T | {readonly failure: string} {
   const readExternal = createReadExternal(source.path);
   return (keepFloat) => {
     try {
-      const result = quantize({model: source.proto, readExternal, cpu, keepFloat});
+      const result = quantize({model: source.proto, readExternal, cpu, keepFloat, memo});
       if (result.failure !== null || cpu !== 'vnni') return result;
       return {...result, session: merge(SAFE_ELSEWHERE, result.session)};
     } catch (error) {

@@ -84,10 +84,12 @@ export function productInBlocks(
       weight,
       `${transposed ? 'columns' : 'rows'} of ${bits} bits`,
       () => {
-        const stored = tensorValues(weight, readExternal).data as Float32Array;
         const blocks = Math.ceil(rows / BLOCK_SIZE);
-        const turned = transposed ? stored : transpose(stored, rows, columns);
-        const matrix = quantizeBlocks(turned, columns, rows, bits);
+        const matrix = weights.memo(weight, `product in blocks of ${bits} bits`, () => {
+          const stored = tensorValues(weight, readExternal).data as Float32Array;
+          const turned = transposed ? stored : transpose(stored, rows, columns);
+          return quantizeBlocks(turned, columns, rows, bits);
+        });
         if (matrix === null) return null;
         const base = transposed ? `${weightName}_transposed` : weightName;
         return [
@@ -134,8 +136,9 @@ function embeddingInBlocks(
   const [count = 0, width = 0] = table.dims.map(Number);
   const rewrite = (weights: ByteWeights): ReadonlyMap<NodeProto, readonly NodeProto[]> | null => {
     const parts = weights.once(tableName, table, `table of ${bits} bits`, () => {
-      const stored = tensorValues(table, readExternal).data as Float32Array;
-      const matrix = quantizeBlocks(stored, count, width, bits);
+      const matrix = weights.memo(table, `table in blocks of ${bits} bits`, () =>
+        quantizeBlocks(tensorValues(table, readExternal).data as Float32Array, count, width, bits),
+      );
       if (matrix === null) return null;
       const rowBytes = (width * bits) / 8;
       const blocks = Math.ceil(width / BLOCK_SIZE);

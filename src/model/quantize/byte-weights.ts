@@ -3,6 +3,8 @@ import {makeTensor, tensorValues} from '../tensor.ts';
 import type {ReadExternal, TensorArray} from '../tensor.ts';
 import {createUniqueName, pruneConstants} from './graph.ts';
 import {quantizePerColumn, transpose} from './matrix.ts';
+import {createMemo} from './memo.ts';
+import type {Memo} from './memo.ts';
 
 /** A node of a kind that a mode is for. */
 export interface Quantizable {
@@ -25,6 +27,8 @@ export interface ByteWeights {
   perColumn(name: string, tensor: TensorProto, transposed: boolean): ByteMatrix | null;
   /** Remembers what a function makes of a weight, and that the weight itself is needed no more. */
   once<T>(name: string, tensor: TensorProto, form: string, make: () => T): T;
+  /** Remembers the numbers that are computed of a weight, also from one form of the model to the next. */
+  readonly memo: Memo;
   /** Adds a weight under a name like the wish, and returns the name. */
   add(wish: string, dims: readonly number[], data: TensorArray): string;
   readonly uniqueName: (wish: string) => string;
@@ -38,16 +42,18 @@ export interface ByteWeights {
  * Makes a collection of new weights for a graph.
  *
  * @param levels see `quantizePerColumn`
+ * @param memo of earlier collections for the same model
  */
 export function createByteWeights(
   graph: GraphProto,
   readExternal: ReadExternal,
   levels: number,
+  memo: Memo = createMemo(),
 ): ByteWeights {
   const uniqueName = createUniqueName(graph);
   const added: TensorProto[] = [];
   const replaced = new Set<string>();
-  const made = new Map<TensorProto, Map<string, unknown>>();
+  const made = createMemo();
 
   const add: ByteWeights['add'] = (wish, dims, data) => {
     const tensor = makeTensor(uniqueName(wish), dims, data);
@@ -55,24 +61,23 @@ export function createByteWeights(
     return tensor.name!;
   };
   const once = <T>(name: string, tensor: TensorProto, form: string, make: () => T): T => {
-    const forms = made.get(tensor) ?? new Map<string, unknown>();
-    made.set(tensor, forms);
-    if (!forms.has(form)) forms.set(form, make());
-    const result = forms.get(form) as T;
+    const result = made(tensor, form, make);
     if (result !== null) replaced.add(name);
     return result;
   };
   const perColumn: ByteWeights['perColumn'] = (name, tensor, transposed) =>
     once(name, tensor, transposed ? 'transposed' : 'plain', () => {
-      const {dims, data} = tensorValues(tensor, readExternal);
+      const dims = tensor.dims.map(Number);
       const [rows = 0, columns = 0] = transposed ? dims.toReversed() : dims;
-      const stored = data as Float32Array;
-      const matrix = quantizePerColumn(
-        transposed ? transpose(stored, columns, rows) : stored,
-        rows,
-        columns,
-        levels,
-      );
+      const matrix = memo(tensor, `${transposed ? 'rows' : 'columns'} of ${levels} levels`, () => {
+        const stored = tensorValues(tensor, readExternal).data as Float32Array;
+        return quantizePerColumn(
+          transposed ? transpose(stored, columns, rows) : stored,
+          rows,
+          columns,
+          levels,
+        );
+      });
       if (!matrix) return null;
       const base = transposed ? `${name}_transposed` : name;
       return {
@@ -81,7 +86,7 @@ export function createByteWeights(
         zeroPoints: add(`${base}_zero_point`, [columns], new Int8Array(columns)),
       };
     });
-  return {perColumn, once, add, uniqueName, added, replaced};
+  return {perColumn, once, memo, add, uniqueName, added, replaced};
 }
 
 /** A graph that uses new weights, with those of them in it that it uses, and without the old ones that it does not. */

@@ -8,9 +8,13 @@ import {labelOf, usersIn} from './graph.ts';
 import type {GraphIndex} from './graph.ts';
 import {levelsOn} from './levels.ts';
 import {quantizableLstm} from './lstm.ts';
+import {createMemo} from './memo.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
 import {quantizableProduct} from './products.ts';
 import {KEPT_FLOAT, prepare, rewriteNodes} from './rewrite.ts';
+import type {NodeRules} from './rewrite.ts';
+import {switchNodes} from './switches.ts';
+import type {SwitchedModel} from './switches.ts';
 
 /** What a dynamic quantization can be told beside what every mode is given. */
 export interface DynamicInput extends QuantizeInput {
@@ -31,17 +35,41 @@ export interface DynamicInput extends QuantizeInput {
  * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
  */
 export function quantizeDynamic(given: DynamicInput): QuantizeResult {
-  const {sensitive, readExternal} = given;
-  const prepared = prepare(given.model, readExternal);
+  const {sensitive} = given;
+  const prepared = prepareDynamic(given);
   if (prepared.failure !== null) return prepared;
-  const input = {...given, model: foldWeights(prepared.model, readExternal)};
-  const result = rewriteNodes(input, {
+  const result = rewriteNodes(prepared.input, prepared.rules);
+  const hasBlocks = result.failure === null && result.quantizedNodes.some((label) => sensitive?.has(label));
+  return hasBlocks ? {...result, session: BLOCKS_SESSION} : result;
+}
+
+/**
+ * The model with a switch at each node that `quantizeDynamic` would rewrite.
+ *
+ * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
+ */
+export function switchDynamic(given: QuantizeInput): SwitchedModel | {readonly failure: string} {
+  const prepared = prepareDynamic(given);
+  return prepared.failure === null ? switchNodes(prepared.input, prepared.rules) : prepared;
+}
+
+type Prepared =
+  | {readonly failure: null; readonly input: DynamicInput; readonly rules: NodeRules}
+  | {readonly failure: string};
+
+/** What a dynamic quantization begins with: single precision, and weights that lie ready. */
+function prepareDynamic(given: DynamicInput): Prepared {
+  const {readExternal, memo = createMemo()} = given;
+  const prepared = memo(given.model, 'in single precision', () => prepare(given.model, readExternal));
+  if (prepared.failure !== null) return prepared;
+  const {model} = prepared;
+  const input = {...given, model: memo(model, 'folded', () => foldWeights(model, readExternal))};
+  const rules = {
     levels: levelsOn(input.cpu),
     quantizableAt: createQuantizableAt(input),
     nothing: 'it multiplies by no constant matrix, and has neither LSTMs nor embeddings',
-  });
-  const hasBlocks = result.failure === null && result.quantizedNodes.some((label) => sensitive?.has(label));
-  return hasBlocks ? {...result, session: BLOCKS_SESSION} : result;
+  };
+  return {failure: null, input, rules};
 }
 
 /** Makes a function that finds out what, if anything, can become of a node. */

@@ -37,9 +37,10 @@ export function quantizableEmbedding(
 
   const rewrite = (weights: ByteWeights): ReadonlyMap<NodeProto, readonly NodeProto[]> | null => {
     const rows = weights.once(tableName, table, 'rows', () => {
-      const {dims, data} = tensorValues(table, readExternal);
-      const [count = 0, width = 0] = dims;
-      const matrix = quantizePerRow(data as Float32Array, count, width, LEVELS);
+      const [count = 0, width = 0] = table.dims.map(Number);
+      const matrix = weights.memo(table, 'table in rows', () =>
+        quantizePerRow(tensorValues(table, readExternal).data as Float32Array, count, width, LEVELS),
+      );
       return (
         matrix && {
           values: weights.add(`${tableName}_rows_int8`, [count, width], matrix.values),

@@ -2,6 +2,7 @@ import type {JsonObject} from '../../core/json.ts';
 import type {CpuClass} from '../../core/model.ts';
 import type {ModelProto} from '../onnx.ts';
 import type {ReadExternal} from '../tensor.ts';
+import type {Memo} from './memo.ts';
 
 /** What every mode is given. */
 export interface QuantizeInput {
@@ -11,6 +12,8 @@ export interface QuantizeInput {
   readonly cpu: CpuClass;
   /** Labels of nodes (`labelOf`) that shall stay as they are. */
   readonly keepFloat: ReadonlySet<string>;
+  /** Shared by forms of one model that are made one after another. */
+  readonly memo?: Memo;
 }
 
 /** A quantized model, or why there is none. */

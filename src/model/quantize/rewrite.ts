@@ -25,14 +25,14 @@ export interface NodeRules {
  * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
  */
 export function rewriteNodes(
-  {model: given, readExternal, keepFloat}: QuantizeInput,
+  {model: given, readExternal, keepFloat, memo}: QuantizeInput,
   {levels = 127, quantizableAt, nothing}: NodeRules,
 ): QuantizeResult {
   const prepared = prepare(given, readExternal);
   if (prepared.failure !== null) return prepared;
   const {model, graph} = prepared;
 
-  const weights = createByteWeights(graph, readExternal, levels);
+  const weights = createByteWeights(graph, readExternal, levels, memo);
   const replaced = new Map<NodeProto, readonly NodeProto[]>();
   const quantizedNodes: string[] = [];
   const leftAlone: {readonly node: string; readonly why: string}[] = [];

@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import type {Row} from '../../../src/model/calibration.ts';
 import type {ModelProto} from '../../../src/model/onnx.ts';
-import {quantizeDynamic} from '../../../src/model/quantize/dynamic.ts';
+import {quantizeDynamic, switchDynamic} from '../../../src/model/quantize/dynamic.ts';
 import {findMixed} from '../../../src/model/quantize/sensitivity.ts';
 import type {MixedRequest} from '../../../src/model/quantize/sensitivity.ts';
 import {makeTensor} from '../../../src/model/tensor.ts';
@@ -86,12 +86,72 @@ test('the hostile product is found and left float, and nothing else', async () =
   expect(found.sensitivities[0]!.nodes).toEqual(['MatMul_y1']);
   expect(found.sensitivities).toHaveLength(4);
   expect(found.drift[0]!.nsr).toBeLessThan(0.01);
-  // All at once, four alone, and two halvings.
-  expect(found.runs).toBe(7);
-  expect(progress.at(-1)).toEqual([7, 7]);
+  // All at once, four alone, and the one that was guessed.
+  expect(found.runs).toBe(6);
+  expect(progress.map(([done]) => done)).toEqual([1, 2, 3, 4, 5, 6]);
+  for (const [done, total] of progress) expect(done).toBeLessThanOrEqual(total);
   expect(await runtime.files()).toEqual([]);
   const again = await search(proto);
   expect({...again, result: null}).toEqual({...found, result: null});
+});
+
+/** The model with switches for a search. */
+const switchesOf = (proto: ModelProto) => () =>
+  switchDynamic({
+    model: proto,
+    readExternal: () => {
+      throw new Error('no external data here');
+    },
+    cpu: 'any',
+    keepFloat: new Set(),
+  });
+
+test('with switches one process ranks all nodes, and what is found is the same', async () => {
+  const proto = sideBySide(['kind', 'hostile', 'kind', 'hostile', 'kind']);
+  const makeSwitched = switchesOf(proto);
+  const [slow, fast] = [await search(proto), await search(proto, {makeSwitched})];
+  if (slow.failure !== null || fast.failure !== null) throw new Error('nothing was found');
+  expect(fast.keptFloat.toSorted()).toEqual(['MatMul_y1', 'MatMul_y3']);
+  expect({...fast, runs: slow.runs, sensitivities: []}).toEqual({
+    ...slow,
+    keptFloat: fast.keptFloat,
+    sensitivities: [],
+  });
+  expect(slow.runs - fast.runs).toBe(4);
+  expect(await runtime.files()).toEqual([]);
+});
+
+test('where a model with switches cannot be had, nodes are tried one by one', async () => {
+  const proto = sideBySide(['kind', 'hostile']);
+  const found = await search(proto, {makeSwitched: () => ({failure: 'none'})});
+  expect(found).toMatchObject({failure: null, keptFloat: ['MatMul_y1']});
+  const broken = switchesOf(
+    model({node: [node('MatMul', ['z', 'w0'], ['y'])], initializer: proto.graph!.initializer}),
+  );
+  const again = await search(proto, {makeSwitched: broken});
+  expect(again).toMatchObject({failure: null, keptFloat: ['MatMul_y1']});
+});
+
+test('a bad guess costs a few more runs', async () => {
+  // All but one are hostile, and one of them is more hostile than all others together.
+  const proto = sideBySide(['hostile', 'hostile', 'hostile', 'hostile', 'hostile', 'kind']);
+  const stretched = proto.graph!.initializer.map((tensor) =>
+    tensor.name === 'w0'
+      ? makeTensor(
+          'w0',
+          [WIDTH, WIDTH],
+          numbers(WIDTH * WIDTH, 1).map((x, at) => (at < WIDTH ? 0 : 50 * x)),
+        )
+      : tensor,
+  );
+  const uneven = {...proto, graph: {...proto.graph!, initializer: stretched}};
+  const found = await search(uneven, {
+    makeSwitched: switchesOf(uneven),
+    accept: {cosine: 0, nsr: 1e-4, top1Drop: 1},
+  });
+  if (found.failure !== null) throw new Error(found.failure);
+  expect(found.result.quantizedNodes).toEqual(['MatMul_y5']);
+  expect(found.runs).toBeLessThanOrEqual(2 + 6);
 });
 
 test('where even the best cannot be had, it says so', async () => {
