@@ -35,13 +35,16 @@ export function planDeploy(fn: FunctionSpec, options: LocalOptions, have: Have):
   if (served === null) {
     steps.push(createFunction(fn, settings, have));
   } else {
-    const live = have.versions.find(({version}) => version === served.live.version);
-    if (served.live.image !== fn.image || live === undefined) {
+    const isThere = have.versions.some(({version}) => version === served.live.version);
+    const isAnother = served.live.image !== fn.image || !isThere;
+    const live = isAnother ? versionFor(fn, have) : served.live;
+    if (isAnother) {
+      // Between this step and the next, instances are still run as before.
       const engines = [chosen.engine, served.settings.engine];
-      steps.push(updateCode(fn, live === undefined ? null : served.live, engines, have));
+      steps.push(updateCode(fn, isThere ? served.live : null, live, engines));
     }
     const changes = settingChanges(served, settings, fn.env);
-    if (changes.length > 0) steps.push(updateConfiguration(fn, settings, served.live, changes));
+    if (changes.length > 0) steps.push(updateConfiguration(fn, settings, live, changes));
     if (steps.length === 0 && isImageGone(fn, settings.engine, have)) {
       steps.push(bringImage(fn, served.live, settings.engine));
     }
@@ -175,10 +178,9 @@ function createFunction(fn: FunctionSpec, settings: Settings, have: Have): Step 
 function updateCode(
   fn: FunctionSpec,
   from: VersionRef | null,
+  live: VersionRef,
   engines: readonly EngineChoice[],
-  have: Have,
 ): Step {
-  const live = versionFor(fn, have);
   const changes = [{path: 'image', from: from?.image ?? null, to: fn.image}];
   const why = from === null ? 'the folder of the live version is gone' : 'the image is another one';
   return {id: 'code', op: 'local:UpdateFunctionCode', args: {function: fn.name, live, engines}, changes, why};

@@ -124,6 +124,63 @@ describe('a deploy', () => {
     expect(plan.steps[1]?.args['live']).toEqual({version: '1', image: imageA});
   });
 
+  it('sets what belongs to a new image for the version that it becomes', () => {
+    const other = {...fn, image: imageB, env: {}};
+    const live = {version: '2', image: imageB};
+    const {steps} = planDeploy(other, options, deployed);
+    expect(opsOf({steps})).toEqual(['local:UpdateFunctionCode', 'local:UpdateFunctionConfiguration']);
+    expect(steps.map(({args}) => args['live'])).toEqual([live, live]);
+  });
+
+  describe('where a container engine answers', () => {
+    const engine = {name: 'docker', command: 'docker', env: {}} as const;
+    const found = {command: 'docker', env: {}, version: '28.0.1', platform: 'linux/amd64'};
+    const tag = `thaw-local/probe:${imageA.slice(7, 19)}.01234567`;
+    const inDocker: Have = {
+      ...withFunction({settings: {...served.settings, engine}}),
+      containers: {look: {found}, images: [tag], used: [engine]},
+    };
+
+    it('is one step to another engine, there and back', () => {
+      const there = planDeploy(fn, options, {...deployed, containers: {...containers, look: {found}}});
+      expect(there.steps.map(({op, changes}) => [op, changes])).toEqual([
+        [
+          'local:UpdateFunctionConfiguration',
+          [{path: 'options.engine', from: 'auto: process', to: 'auto: docker'}],
+        ],
+      ]);
+      expect(there.facts).toMatchObject({engineChosen: 'docker 28.0.1 answers'});
+      expect(planDeploy(fn, options, inDocker).steps).toEqual([]);
+      const {steps} = planDeploy(fn, parseOptions({engine: 'process'}), inDocker);
+      expect(opsOf({steps})).toEqual(['local:UpdateFunctionConfiguration']);
+    });
+
+    it('brings an image again that the engine has lost', () => {
+      const lost = {...inDocker, containers: {...inDocker.containers, images: []}};
+      expect(opsOf(planDeploy(fn, options, lost))).toEqual(['local:BringImage']);
+    });
+
+    it('goes back to no version that is not ready for the engine', () => {
+      const second = {live: {version: '2', image: imageB}, settings: {...served.settings, engine}};
+      const lost = {...twoVersions, ...withFunction(second), versions: twoVersions.versions};
+      const there = {...lost, containers: inDocker.containers};
+      expect(opsOf(planRollback(fn, there, null))).toEqual(['local:SetLiveVersion']);
+      const gone = {...there, containers: {...inDocker.containers, images: []}};
+      expect(codeOf(() => planRollback(fn, gone, null))).toBe('NOT_DEPLOYED');
+      const [first, ...others] = twoVersions.versions;
+      const unpacked = {...twoVersions, versions: [{...first, unpacked: false}, ...others]} as Have;
+      expect(codeOf(() => planRollback(fn, unpacked, null))).toBe('NOT_DEPLOYED');
+    });
+
+    it('leaves nothing in any engine when it is torn down', () => {
+      expect(opsOf(planTeardown(fn, inDocker))).toEqual([
+        'local:DeleteFunction',
+        'local:RemoveContainers',
+        'local:StopGateway',
+      ]);
+    });
+  });
+
   it('replaces the gateway of another thaw', () => {
     const plan = planDeploy(fn, options, {...deployed, thawVersion: '2.0.0'});
     expect(opsOf(plan)).toEqual(['local:StartGateway', 'local:CreateFunction', 'local:PutWarm']);
