@@ -11,6 +11,8 @@ const PACKAGES = ['onnxruntime==1.30.0', 'onnx==1.23.2', 'onnx-ir==1.1.0', 'nump
 
 /** A Python that has ONNX Runtime's own quantizer. */
 export interface Python {
+  /** The interpreter. */
+  readonly file: string;
   /** Runs a program with some arguments and gives what it prints. */
   run(program: string, ...args: readonly string[]): Promise<string>;
 }
@@ -34,6 +36,7 @@ export async function openPython(more: readonly string[] = []): Promise<Python> 
     await rename(join(folder, 'making'), join(folder, 'whole'));
   }
   return {
+    file: python,
     async run(program, ...args) {
       const {stdout} = await exec(python, ['-c', program, ...args], {maxBuffer: 2 ** 30});
       return stdout;
