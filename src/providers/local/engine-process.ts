@@ -5,6 +5,7 @@ import {messageOf} from '../../core/errors.ts';
 import type {Engine, Exit, Launch, Ready, Running} from './engine.ts';
 import {StartFailure} from './engine.ts';
 import {splitLines} from './lines.ts';
+import {readPeakMemoryMb} from './peak-memory.ts';
 import {parseStartEvent} from './start-event.ts';
 
 /** From the root folder of a version to the program that serves it. */
@@ -56,7 +57,7 @@ function start(launch: Launch): Running {
       announced = true;
       if (event.event === 'failed') return reject(new StartFailure(event.message));
       const phases = {create: spawnedMs - createdMs, listen: performance.now() - spawnedMs};
-      resolve({host: '127.0.0.1', port: event.port, bootId: event.bootId, phases});
+      resolve({host: '127.0.0.1', port: event.port ?? 0, bootId: event.bootId, phases});
     };
     const allRead = Promise.all([
       splitLines(stdout, onLine),
@@ -79,7 +80,14 @@ function start(launch: Launch): Running {
     clearTimeout(insist);
     return exit;
   };
-  return {ready, exited, stop, kill: () => void child.kill('SIGKILL')};
+  const {pid} = child;
+  return {
+    ready,
+    exited,
+    stop,
+    kill: () => void child.kill('SIGKILL'),
+    peakMemoryMb: async () => (pid === undefined ? null : readPeakMemoryMb(pid)),
+  };
 }
 
 /** The declared environment and what the platform itself gives, which wins; nothing of this machine's user. */
@@ -91,7 +99,7 @@ function spawnServer(launch: Launch): ChildProcess {
     env: {
       ...systemEnvironment(),
       ...launch.env,
-      PORT: '0',
+      [launch.portVariable ?? 'PORT']: '0',
       THAW_HOST: '127.0.0.1',
       THAW_IMAGE: launch.image,
       THAW_CONCURRENCY: String(launch.concurrency),

@@ -1,5 +1,6 @@
 import type {Digest} from '../../core/digest.ts';
 import type {EngineChoice} from './choice.ts';
+import type {Emulation} from './emulate/emulation.ts';
 
 /**
  * What stands behind the gateway: the thing that can run one instance. An engine knows nothing of requests,
@@ -14,6 +15,16 @@ export interface Engine {
   start(launch: Launch): Running;
   /** Gets ready for instances of a choice, and ends those of it that a killed gateway left. Never rejects. */
   prepare?(choice: EngineChoice): Promise<void>;
+  /** Where instances of a choice find what listens on this machine; without it, on the loopback address. */
+  hostAddress?(choice: EngineChoice): Promise<HostAddress>;
+}
+
+/** How instances reach a server of this machine. */
+export interface HostAddress {
+  /** What the server listens on. */
+  readonly listen: string;
+  /** What instances know it by. */
+  readonly name: string;
 }
 
 /** What an instance is started from. */
@@ -32,15 +43,21 @@ export interface Launch {
   readonly cpu: number | null;
   /** Requests it serves at a time. */
   readonly concurrency: number;
+  /** The cloud that it shall find itself at; null: none. */
+  readonly emulation: Emulation | null;
+  /** The variable that tells it what port to listen on; `PORT` if it is not said. */
+  readonly portVariable?: string;
   /** Gets every whole line that the instance writes, but those that are said to the engine alone. */
-  readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;
+  readonly onLine: (stream: 'stdout' | 'stderr' | 'platform', text: string) => void;
 }
 
 /** Where a ready instance takes requests. */
 export interface Ready {
   readonly host: string;
+  /** 0 if it fetches its requests itself, from what it was told in its environment. */
   readonly port: number;
-  readonly bootId: string;
+  /** Null where it took so long that it is started anew with the first request. */
+  readonly bootId: string | null;
   /** What the engine saw of the start, in milliseconds: `create`, `listen`. */
   readonly phases: {readonly [phase: string]: number};
 }
@@ -63,6 +80,8 @@ export interface Running {
   stop(graceMs: number): Promise<Exit>;
   /** Ends it at once. */
   kill(): void;
+  /** The most memory that it has ever held, in MiB; null where that cannot be known. */
+  peakMemoryMb?(): Promise<number | null>;
 }
 
 /** Why an instance did not become ready. */

@@ -1,11 +1,14 @@
 import {ThawError} from '../../core/errors.ts';
 import type {Json, JsonObject} from '../../core/json.ts';
 import {DURATION_EXAMPLE, parseDuration} from '../../core/units.ts';
+import {CLOUDS, type Cloud} from './emulate/emulation.ts';
 
 /** The section `providers.local` of `thaw.yaml`, complete. */
 export type LocalOptions = {
   /** `auto`: containers where an engine answers that runs the image as it is, else processes. */
   readonly engine: 'auto' | 'docker' | 'process';
+  /** The cloud whose way of running functions is imitated; null: none. */
+  readonly emulate: Cloud | null;
   /** An instance that has had nothing to do for so long is ended. */
   readonly idleTimeoutMs: number;
   /** The port of 127.0.0.1 to listen on; null: the one it had before, or any. */
@@ -25,6 +28,12 @@ export const optionsSchema: JsonObject = {
       default: 'auto',
       description:
         'What runs the instances: processes on this machine, or containers of an engine such as Docker or Podman; auto: containers where there is an engine for them.',
+    },
+    emulate: {
+      enum: [...CLOUDS, null],
+      default: null,
+      description:
+        'The cloud whose contract instances find, so that the very image for it can be tried: lambda (the Runtime API), run (Cloud Run), azure (a custom handler of Azure Functions); null: none.',
     },
     idleTimeout: {
       type: 'string',
@@ -66,6 +75,13 @@ export function parseOptions(raw: Json): LocalOptions {
       message: `must be auto, docker or process, not ${JSON.stringify(engine)}`,
     });
   }
+  const emulate = section['emulate'] ?? null;
+  if (emulate !== null && !CLOUDS.some((name) => name === emulate)) {
+    problems.push({
+      path: ['emulate'],
+      message: `must be lambda, run, azure or null, not ${JSON.stringify(emulate)}`,
+    });
+  }
   const idleTimeout = section['idleTimeout'] ?? '5m';
   const idleTimeoutMs = typeof idleTimeout === 'string' ? parseDuration(idleTimeout) : undefined;
   if (idleTimeoutMs === undefined || idleTimeoutMs > IDLE_TIMEOUT_MS_MAX) {
@@ -84,6 +100,7 @@ export function parseOptions(raw: Json): LocalOptions {
   }
   return {
     engine: engine as LocalOptions['engine'],
+    emulate: emulate as Cloud | null,
     idleTimeoutMs: idleTimeoutMs as number,
     port: port as number | null,
   };

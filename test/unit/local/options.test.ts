@@ -16,7 +16,7 @@ function problemsOf(raw: Json): {path: string[]; message: string; knownKeys?: st
 
 describe('the section providers.local', () => {
   it('is complete when nothing is written', () => {
-    const defaults = {engine: 'auto', idleTimeoutMs: 300_000, port: null};
+    const defaults = {engine: 'auto', emulate: null, idleTimeoutMs: 300_000, port: null};
     expect(parseOptions({})).toEqual(defaults);
     expect(parseOptions(null)).toEqual(defaults);
   });

@@ -64,6 +64,7 @@ const recipe = {
   memoryMb: 512,
   cpu: null,
   concurrency: 1,
+  emulation: null,
 } as const;
 const scaling: Scaling = {
   maxInstances: 1000,

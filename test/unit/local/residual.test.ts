@@ -57,6 +57,7 @@ beforeAll(async () => {
     memoryMb: 512,
     cpu: null,
     concurrency: 1,
+    emulation: null,
   } as const;
   const scaling = {
     maxInstances: 2,

@@ -5,6 +5,7 @@ import {fingerprintWith, type FingerprintFn} from '../../../core/digest.ts';
 import {messageOf, systemCode, ThawError} from '../../../core/errors.ts';
 import {canonicalJson} from '../../../core/json.ts';
 import type {Engine} from '../engine.ts';
+import {START_MS_MAX} from '../emulate/emulation.ts';
 import {requestBytesMax} from '../limits.ts';
 import {versionDir, type FunctionPaths} from '../paths.ts';
 import type {
@@ -42,6 +43,8 @@ interface Served {
 
 /** A model that takes longer to load than this is not for a function. */
 const START_TIMEOUT_MS = 60_000;
+/** What an emulated cloud may take beyond the function's own time, to end an instance and say so. */
+const EMULATION_LATE_MS = 10_000;
 /** What is being answered when the gateway stops is given so long. */
 const DRAIN_MS = 30_000;
 /** A connection that a client keeps without using it. */
@@ -203,10 +206,12 @@ export class Gateway {
     served.pool.use(this.#recipe(live, settings, env), scalingOf(served));
   }
 
-  #recipe({version, image}: VersionRef, {resources, engine}: Settings, env: Environment): Recipe {
-    const {memoryMb, cpu, concurrency} = resources;
+  #recipe({version, image}: VersionRef, {resources, engine, options}: Settings, env: Environment): Recipe {
+    const {memoryMb, cpu, concurrency, timeoutMs} = resources;
+    const cloud = options.emulate;
+    const emulation = cloud === null ? null : {cloud, function: this.#name, version, timeoutMs};
     const rootDir = versionDir(this.#paths, version);
-    return {engine, rootDir, image, env, memoryMb, cpu, concurrency};
+    return {engine, rootDir, image, env, memoryMb, cpu, concurrency, emulation};
   }
 
   /** Listens on the port asked for; where none is, on the one it had last, or on any. */
@@ -241,7 +246,7 @@ export class Gateway {
         return;
       }
       void serveRequest(request, response, pool, this.#waiting, this.#metrics, {
-        timeoutMs: served.settings.resources.timeoutMs,
+        timeoutMs: answerMsMax(served.settings),
         bytesMax: requestBytesMax,
       });
     });
@@ -264,13 +269,19 @@ function stateOf(served: Served, fingerprint: FingerprintFn): FunctionState {
   };
 }
 
+/** An emulated cloud ends what takes too long itself, in its own way. */
+const answerMsMax = ({resources, options}: Settings): number =>
+  resources.timeoutMs + (options.emulate === null ? 0 : EMULATION_LATE_MS);
+
 function scalingOf({settings, warmMin}: {settings: Settings; warmMin: number}): Scaling {
+  const {emulate} = settings.options;
+  const startTimeoutMs = (emulate === null ? null : START_MS_MAX[emulate]) ?? START_TIMEOUT_MS;
   return {
     maxInstances: settings.scaling.maxInstances,
     warmMin,
     idleTimeoutMs: settings.options.idleTimeoutMs,
-    startTimeoutMs: START_TIMEOUT_MS,
-    queueTimeoutMs: START_TIMEOUT_MS + settings.resources.timeoutMs,
+    startTimeoutMs,
+    queueTimeoutMs: startTimeoutMs + settings.resources.timeoutMs,
   };
 }
 

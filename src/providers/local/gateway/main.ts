@@ -2,6 +2,7 @@ import {parseArgs} from 'node:util';
 import type {ExplainEngineFailure} from '../../../core/ports.ts';
 import {commandEnvironment} from '../choice.ts';
 import {containerNames} from '../container-names.ts';
+import {emulatingEngine} from '../emulate/engine.ts';
 import {createDockerEngine} from '../engine-docker.ts';
 import {processEngine, systemEnvironment} from '../engine-process.ts';
 import {dispatchingEngine} from '../engines.ts';
@@ -43,7 +44,8 @@ export async function runGateway(args: readonly string[], {explainFailure}: Gate
     commandEnv: {...commandEnvironment(process.env), ...systemEnvironment()},
     explainFailure,
   });
-  const gateway = new Gateway(hello, name, paths, dispatchingEngine({process: processEngine, docker}), log);
+  const engine = emulatingEngine(dispatchingEngine({process: processEngine, docker}));
+  const gateway = new Gateway(hello, name, paths, engine, log);
 
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> => {

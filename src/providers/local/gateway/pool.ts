@@ -410,7 +410,8 @@ export class Pool {
       this.#problem = null;
       this.#metrics.countBoot(slot.idleSinceMs - bootMs);
       const phases = {queue: bootMs - askedMs, ...ready.phases};
-      this.#trace.add({bootId: ready.bootId, phases, onDemand: slot.onDemand});
+      const {bootId} = ready;
+      if (bootId !== null) this.#trace.add({bootId, phases, onDemand: slot.onDemand});
       this.#onLine(slot.id, 'platform', `ready after ${(slot.idleSinceMs - bootMs).toFixed(1)} ms`);
       this.#balance();
     } catch (error) {
