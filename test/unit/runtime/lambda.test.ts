@@ -258,6 +258,7 @@ describe('a direct call on Lambda', () => {
     const [evidence] = await evidenceOf(server, 1);
     expect(evidence).toMatchObject({requestId: outcome.requestId, 'thaw-ordinal': '1'});
     expect(await api.invoke({do: 'trace'})).toMatchObject({text: '"Root=1-request-2"'});
+    expect(await api.invoke({do: 'trace'}, {'lambda-runtime-trace-id': ''})).toMatchObject({text: 'null'});
     for (const event of [
       {a: 1},
       {Records: []},

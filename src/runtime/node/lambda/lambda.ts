@@ -52,7 +52,8 @@ async function answerInvocation(
   invocation: Invocation,
   requestBytesMax: number,
 ): Promise<Outcome> {
-  if (invocation.traceId !== null) process.env['_X_AMZN_TRACE_ID'] = invocation.traceId;
+  if (invocation.traceId === null) delete process.env['_X_AMZN_TRACE_ID'];
+  else process.env['_X_AMZN_TRACE_ID'] = invocation.traceId;
   let event: unknown;
   try {
     event = JSON.parse(invocation.body.toString('utf8'));

@@ -31,7 +31,7 @@ export interface RuntimeApi {
 }
 
 /** The Runtime API does not work, so that nothing is left for this process to do. */
-export class RuntimeApiFailure extends Error {}
+class RuntimeApiFailure extends Error {}
 
 interface Reply {
   readonly status: number;
@@ -170,7 +170,7 @@ function invocationOf({status, headers, body}: Reply): Invocation {
   return {
     requestId,
     deadlineMs: Number.isFinite(deadlineMs) && deadlineMs > 0 ? deadlineMs : null,
-    traceId: typeof traceId === 'string' ? traceId : null,
+    traceId: typeof traceId === 'string' && traceId !== '' ? traceId : null,
     body,
   };
 }
