@@ -1,5 +1,6 @@
 // Builds dist/ from src/: the command line (one entry per command, shared chunks), the gateway, and the runtime's
 // single-file programs. Then writes oclif.manifest.json from the built commands.
+import {execFileSync} from 'node:child_process';
 import {cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -75,6 +76,12 @@ cpSync('src/convert/python', 'dist/convert', {
   recursive: true,
   filter: (file) => !file.includes('__pycache__'),
 });
+
+// The types of the package as a library.
+if (!process.argv.includes('--keep')) {
+  const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')));
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.types.json'], {stdio: 'inherit'});
+}
 
 if (!process.argv.includes('--no-manifest') && commands.length > 0) {
   const {Plugin} = await import('@oclif/core');

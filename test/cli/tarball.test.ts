@@ -49,3 +49,23 @@ it('installs with nothing beside esbuild, and goes the whole way', async () => {
   expect(await thaw('deploy', 'local', '--yes', ...config)).toMatch(/^local\thttp/);
   expect(JSON.parse(await thaw('invoke', 'local', ...config))).toMatchObject({risk: 'good'});
 });
+
+it('is a library too, with types', async () => {
+  const program = `
+    import {quantize, ThawError} from 'thaw';
+    const error = await quantize('nothing.onnx').catch((error) => error);
+    console.log(error instanceof ThawError, error.code);`;
+  const args = ['--input-type=module', '--eval', program];
+  expect((await run(process.execPath, args, {cwd: dir})).stdout).toBe('true MODEL_NOT_FOUND\n');
+  await writeFile(
+    join(dir, 'typed.mts'),
+    `import {quantize, type Verdict} from 'thaw';
+     export const judge = async (): Promise<Verdict> => (await quantize('m.onnx', {mode: 'int4'})).verdict;
+     // @ts-expect-error there is no such mode
+     await quantize('m.onnx', {mode: 'int3'});`,
+  );
+  const options = ['--ignoreConfig', '--noEmit', '--module', 'nodenext', '--target', 'es2023'];
+  const types = ['--types', 'node', '--typeRoots', join(ROOT, 'node_modules', '@types')];
+  const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  await run(process.execPath, [tsc, ...options, ...types, join(dir, 'typed.mts')]);
+});
