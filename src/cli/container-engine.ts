@@ -37,7 +37,7 @@ export const openContainerEngine: OpenContainerEngine = async ({command, env, an
  */
 export function wantedCommand(): string | null {
   const named = process.env['THAW_DOCKER'] || null;
-  if (named === NO_ENGINE) throw missing('THAW_DOCKER=none says that there is no container engine', []);
+  if (named === NO_ENGINE) throw missing('no container engine is wanted (THAW_DOCKER=none)', []);
   return named;
 }
 

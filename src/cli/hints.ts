@@ -233,8 +233,12 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
 const ANOTHER_BASE =
   'Name another base, such as a copy of the public one in a registry that can be reached: thaw package --base REF';
 
+const PROCESSES_INSTEAD =
+  'Or let processes run the function: providers.local.engine: process (or auto) in thaw.yaml.';
+
 /** What the user can do about an error. */
 export function hintsFor(code: ErrorCode, facts: JsonObject): readonly string[] {
   const advice = ADVICE[code](facts);
-  return facts['wanted'] === 'base' ? [...advice, ANOTHER_BASE] : advice;
+  if (facts['wanted'] === 'base') return [...advice, ANOTHER_BASE];
+  return facts['wanted'] === 'containers' ? [...advice, PROCESSES_INSTEAD] : advice;
 }

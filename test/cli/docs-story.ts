@@ -56,6 +56,8 @@ async function runThaw(args: readonly string[], {home, cwd}: Stage): Promise<str
       stdio: ['ignore', output.fd, output.fd],
       env: {
         ...env,
+        // What a reader without a container engine sees.
+        THAW_DOCKER: 'none',
         LC_ALL: 'C.UTF-8',
         WT_SESSION: 'a terminal that can show Unicode',
         NO_COLOR: '1',

@@ -45,7 +45,10 @@ export function chooseEngine(
   if (wish === 'process') return {engine: {name: 'process'}, why: 'thaw.yaml says so'};
   if (look === null || 'failure' in look) {
     const failure = look?.failure ?? {code: 'ENGINE_UNAVAILABLE', message: 'nobody looked', facts: {}};
-    if (wish === 'docker') throw new ThawError(failure.code, failure.message, {...failure.facts});
+    if (wish === 'docker') {
+      const facts = {...failure.facts, wanted: 'containers'};
+      throw new ThawError(failure.code, failure.message, facts);
+    }
     return {engine: {name: 'process'}, why: failure.message};
   }
   const {command, env, version, platform: runs} = look.found;

@@ -62,7 +62,10 @@ describe('the choice of an engine', () => {
       expect.fail('it did not throw');
     } catch (error) {
       expect(error).toBeInstanceOf(ThawError);
-      expect(error).toMatchObject({code: 'ENGINE_UNAVAILABLE', facts: {reason: 'not-running'}});
+      expect(error).toMatchObject({
+        code: 'ENGINE_UNAVAILABLE',
+        facts: {reason: 'not-running', wanted: 'containers'},
+      });
     }
   });
 
