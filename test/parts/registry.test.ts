@@ -262,17 +262,15 @@ describe.skipIf(missing.length > 0)(`Debian's registry${why}`, () => {
     expect(proxy.passedBytes()).toBeGreaterThanOrEqual(totalBytes);
     expect(proxy.passedBytes()).toBeLessThan(totalBytes + lostBytes + 10_000);
 
-    let patches = 0;
-    proxy.set((_, method) => {
-      if (method === 'PATCH') patches++;
-      return patches >= 2 ? 'reset before the request' : null;
-    });
+    // The large layer is the last of all, and the only one that is streamed.
+    proxy.set((_, method) => (method === 'PATCH' ? 'reset before the request' : null));
     const other = {...settings, reference: {...reference, repository: 'team/other'}};
     expect((await failureOf(pushImage(other))).code).toBe('PROVIDER_UNREACHABLE');
     proxy.set(() => null);
     const rest = await pushImage(other);
-    expect(rest.skippedBytes).toBe(first!.bytes);
-    expect(proxy.passedBytes()).toBeLessThan(totalBytes - first!.bytes + 10_000);
+    expect(rest.uploadedBytes).toBe(first!.bytes);
+    expect(rest.skippedBytes).toBeGreaterThan(0);
+    expect(proxy.passedBytes()).toBeLessThan(first!.bytes + 10_000);
   });
 
   test('keeps a bill of materials under the tag that stands in for a list of referrers', async () => {

@@ -52,18 +52,28 @@ export function renderArtifact({mediaType, title, bytes}: Attachment, subject: D
   });
 }
 
+/** Brings what a document consists of, which may be done before its image is there. */
+export async function bringAttachment(attachment: Attachment, target: AttachTarget): Promise<void> {
+  await Promise.all([EMPTY.bytes, attachment.bytes].map((bytes) => pushBytes(bytes, target)));
+}
+
 /**
  * Attaches a document to an image that the registry has. Registries that do not keep lists of referrers get the tag
  * that stands in for one. A registry that wants none of it is no reason to fail: the image itself is there.
  *
+ * @param brought what `bringAttachment` gave
  * @throws ThawError INTERRUPTED
  */
-export async function attach(attachment: Attachment, target: AttachTarget): Promise<Attached> {
+export async function attach(
+  attachment: Attachment,
+  target: AttachTarget,
+  brought: Promise<void>,
+): Promise<Attached> {
   const {subject, signal} = target;
   const artifact = renderArtifact(attachment, subject);
   const {digest} = artifact.descriptor;
   try {
-    for (const bytes of [EMPTY.bytes, attachment.bytes]) await pushBytes(bytes, target);
+    await brought;
     const isListed = await putManifest(artifact, digest, target);
     if (!isListed) await listUnderTag({...artifact.descriptor, artifactType: attachment.mediaType}, target);
     return {digest, foundBy: isListed ? 'referrers' : 'tag'};

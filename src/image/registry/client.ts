@@ -1,4 +1,4 @@
-import {messageOf, systemCode, ThawError} from '../../core/errors.ts';
+import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../../core/errors.ts';
 import type {Clock} from '../../core/ports.ts';
 import {createAuthorizer, type Scopes} from './authorize.ts';
 import type {Credentials} from './credentials.ts';
@@ -39,6 +39,12 @@ export interface ClientRequest extends Omit<RegistryRequest, 'url' | 'authorizat
   readonly signal: AbortSignal;
 }
 
+/** Where a registry was found, and what it said first. */
+interface Greeting {
+  readonly base: URL;
+  readonly answer: RegistryAnswer;
+}
+
 const HASTY = {connectTimeoutMs: 4_000, idleTimeoutMs: 15_000} as const;
 
 /** A conversation with one registry. */
@@ -75,18 +81,36 @@ export async function openRegistry(options: RegistryOptions): Promise<RegistryCl
   const refuse = (answer: RegistryAnswer): Promise<ThawError> =>
     refusal(answer, {registry, hasCredentials: credentials !== null, redact: authorizer.redact});
 
-  const ping = async (): Promise<URL> => {
-    const ask = (base: URL, retry: boolean): Promise<RegistryAnswer> =>
-      transport.send({method: 'GET', url: base, retry, signal});
-    let base = new URL(`https://${host}/v2/`);
-    let answer: RegistryAnswer;
+  const askAt = async (scheme: 'http' | 'https', retry: boolean): Promise<Greeting> => {
+    const base = new URL(`${scheme}://${host}/v2/`);
+    return {base, answer: await transport.send({method: 'GET', url: base, retry, signal})};
+  };
+
+  /** On this machine most registries speak plain http; one that wants TLS answers nothing that makes sense. */
+  const askHere = async (): Promise<Greeting | null> => {
     try {
-      answer = await ask(base, !allowHttp && !hasty);
+      const greeting = await askAt('http', false);
+      if ([200, 401].includes(greeting.answer.status)) return greeting;
+      await discard(greeting.answer);
+    } catch {
+      throwIfInterrupted(signal);
+    }
+    return null;
+  };
+
+  const greet = async (): Promise<Greeting> => {
+    const here = isLoopback(host) ? await askHere() : null;
+    if (here !== null) return here;
+    try {
+      return await askAt('https', !allowHttp && !hasty);
     } catch (error) {
       if (!allowHttp || !speaksNoTls(error)) throw error;
-      base = new URL(`http://${host}/v2/`);
-      answer = await ask(base, !hasty);
+      return askAt('http', !hasty);
     }
+  };
+
+  const ping = async (): Promise<URL> => {
+    const {base, answer} = await greet();
     if (answer.status === 401) {
       await discard(answer);
       authorizer.learn(answer, [], null);

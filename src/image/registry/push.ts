@@ -4,7 +4,7 @@ import {ThawError, throwIfInterrupted} from '../../core/errors.ts';
 import type {Clock, ProgressFn} from '../../core/ports.ts';
 import {blobPath, sizeOf} from '../blobs.ts';
 import {invalid} from '../layout.ts';
-import {attach, type Attached, type Attachment} from './attach.ts';
+import {attach, bringAttachment, type Attached, type Attachment} from './attach.ts';
 import {openRegistry, type RegistryClient} from './client.ts';
 import type {Credentials} from './credentials.ts';
 import {renderInDockerTypes, type MediaTypes} from './docker-types.ts';
@@ -56,10 +56,10 @@ export interface Pushed {
   readonly attached: Attached | null;
 }
 
-const PARALLEL = 4;
+const PARALLEL = 6;
 
 /**
- * Pushes an image: the layers, a few at a time, then the configuration, and last the manifest, so that whoever reads
+ * Pushes an image: the layers and the configuration, a few at a time, and last the manifest, so that whoever reads
  * finds all of it or nothing. Run again after it was cut off at any point, it sends what is missing.
  *
  * @throws ThawError INPUT_INVALID if the reference has another digest, IMAGE_INVALID, CREDENTIALS_MISSING,
@@ -73,13 +73,16 @@ export async function pushImage(input: PushInput): Promise<Pushed> {
   refuseOtherDigest(reference, digest);
   const client = await openRegistry({...input, registry: reference.registry});
   try {
-    const outcomes = await pushBlobs(client, manifest, input);
-    const tag = reference.digest === null ? (reference.tag ?? 'latest') : reference.tag;
-    await pushManifest(client, {bytes, digest, manifest, tag}, input);
     const {attachment = null, clock} = input;
     const subject = {mediaType: manifest.mediaType, digest, size: bytes.length};
     const target = {client, clock, repository: reference.repository, subject, signal};
-    const attached = attachment && (await attach(attachment, target));
+    const brought = attachment === null ? Promise.resolve() : bringAttachment(attachment, target);
+    // Heard once the image itself is there.
+    brought.catch(() => undefined);
+    const outcomes = await pushBlobs(client, manifest, input);
+    const tag = reference.digest === null ? (reference.tag ?? 'latest') : reference.tag;
+    await pushManifest(client, {bytes, digest, manifest, tag}, input);
+    const attached = attachment && (await attach(attachment, target, brought));
     const sum = (wanted: BlobOutcome): number =>
       outcomes.reduce((total, {size, outcome}) => total + (outcome === wanted ? size : 0), 0);
     return {
@@ -139,8 +142,8 @@ async function pushBlobs(
   input: PushInput,
 ): Promise<readonly SentBlob[]> {
   const {reference, layoutDir, mountFrom = null, clock, progress, signal} = input;
-  const unique = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
-  const totalBytes = [config, ...unique].reduce((total, {size}) => total + size, 0);
+  const unique = [...new Map([...layers, config].map((blob) => [blob.digest, blob])).values()];
+  const totalBytes = unique.reduce((total, {size}) => total + size, 0);
   const doneBytes = new Map<Digest, number>();
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
@@ -166,7 +169,8 @@ async function pushBlobs(
     return {size: blob.size, outcome};
   };
 
-  const waiting = [...unique];
+  // What takes one question or two shall not wait for what takes minutes.
+  const waiting = unique.toSorted((a, b) => a.size - b.size);
   const sent: SentBlob[] = [];
   let failure: unknown = null;
   const worker = async (): Promise<void> => {
@@ -182,7 +186,6 @@ async function pushBlobs(
   await Promise.all(Array.from({length: input.parallel ?? PARALLEL}, worker));
   throwIfInterrupted(signal);
   if (failure !== null) throw failure;
-  sent.push(await push(config));
   return sent;
 }
 

@@ -35,6 +35,9 @@ export type BlobOutcome = 'skipped' | 'mounted' | 'uploaded';
 
 const ATTEMPTS_MAX = 5;
 
+/** So little is sent with the request that ends the upload: there is hardly anything to resume. */
+const AT_ONCE_BYTES = 1 << 16;
+
 /** What may be done to a repository by someone who pushes. */
 export function pushScopes(repository: string): Scopes {
   return [`repository:${repository}:pull,push`];
@@ -60,8 +63,9 @@ export async function pushBlob(upload: BlobUpload): Promise<BlobOutcome> {
   }
   for (let attempt = 1; ; attempt++) {
     try {
-      const complete = await sendContent(upload, started ?? (await startUpload(upload)));
-      await finishUpload(upload, complete);
+      const location = started ?? (await startUpload(upload));
+      if (blob.size <= AT_ONCE_BYTES) await finishUpload(upload, location, contentFrom(upload, 0));
+      else await finishUpload(upload, await sendContent(upload, location), NOTHING);
       onBytes(blob.size);
       return 'uploaded';
     } catch (error) {
@@ -145,7 +149,7 @@ function nextLocation(client: RegistryClient, answer: RegistryAnswer, otherwise?
 }
 
 /**
- * Sends a blob's bytes as one stream: that is what every registry takes. After a cut it asks how many of them arrived
+ * Sends a large blob's bytes as one stream: that is what every registry takes. After a cut it asks how many of them arrived
  * and sends the rest.
  *
  * @returns where the upload is to be finished
@@ -253,7 +257,7 @@ export function parseReceived(header: string | string[] | undefined): number | n
   return last === 0 ? 0 : last + 1;
 }
 
-async function finishUpload(upload: BlobUpload, location: URL): Promise<void> {
+async function finishUpload(upload: BlobUpload, location: URL, body: RequestBody): Promise<void> {
   const {client, repository, blob, content, signal} = upload;
   const url = new URL(location);
   // The query that is there may be a signature: it stays as it is, byte for byte.
@@ -263,7 +267,7 @@ async function finishUpload(upload: BlobUpload, location: URL): Promise<void> {
     to: url,
     scopes: pushScopes(repository),
     headers: {'content-type': 'application/octet-stream'},
-    body: NOTHING,
+    body,
     retry: false,
     signal,
   });
@@ -275,7 +279,8 @@ async function finishUpload(upload: BlobUpload, location: URL): Promise<void> {
   }
   const refused = await client.refuse(answer);
   if (answer.status === 400 && typeof content === 'string') await refuseAlteredFile(content, blob);
-  throw isLostUpload(answer.status) ? toBeginAgain(refused) : refused;
+  const mayPass = isLostUpload(answer.status) || (body.bytes > 0 && isTransientStatus(answer.status));
+  throw mayPass ? toBeginAgain(refused) : refused;
 }
 
 /**
