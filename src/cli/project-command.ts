@@ -37,12 +37,28 @@ export abstract class ProjectCommand<C extends typeof Command = typeof Command> 
     return openWorkshop({root, version, cacheDir, dataDir}, this.signal);
   }
 
-  /** The providers that were named on the command line, all of them with `all`, or the project's default. */
-  protected async providers(project: Project, all = false): Promise<readonly ProjectProvider[]> {
+  /**
+   * The providers that were named on the command line, all of them with `all`, or the project's default.
+   *
+   * @param overrides what flags say instead of thaw.yaml, by the provider's own names of its options
+   */
+  protected async providers(
+    project: Project,
+    all = false,
+    overrides: {readonly [option: string]: string | undefined} = {},
+  ): Promise<readonly ProjectProvider[]> {
     const {config} = project;
     const named = [...new Set(this.argvRest)];
     const names = all ? config.providers.map(({name}) => name) : named.length > 0 ? named : [config.default];
-    return Promise.all(names.map((name) => project.provider(name)));
+    const providers = await Promise.all(names.map((name) => project.provider(name)));
+    const given = Object.entries(overrides).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    );
+    if (given.length === 0) return providers;
+    const {overrideOption} = await import('./override-option.ts');
+    return providers.map((provider) =>
+      given.reduce((changed, [option, value]) => overrideOption(changed, option, value), provider),
+    );
   }
 
   private configFile(): string | undefined {

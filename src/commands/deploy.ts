@@ -14,6 +14,10 @@ export default class Deploy extends ProjectCommand<typeof Deploy> {
   };
   static override flags = {
     all: Flags.boolean({summary: 'Every provider of thaw.yaml.'}),
+    emulate: Flags.string({
+      summary: 'Have this machine run the function as that cloud would, whatever thaw.yaml says; or none.',
+      helpValue: 'CLOUD',
+    }),
     'dry-run': Flags.boolean({summary: 'Show the plan and change nothing.'}),
     yes: Flags.boolean({char: 'y', summary: 'Do not ask.'}),
   };
@@ -21,9 +25,9 @@ export default class Deploy extends ProjectCommand<typeof Deploy> {
   async run(): Promise<object> {
     const {project, context} = await this.open();
     const {deployFunction, rehearseDeploy} = await import('../cli/deploy-function.ts');
-    const {all, yes, 'dry-run': dryRun} = this.flags;
+    const {all, yes, emulate, 'dry-run': dryRun} = this.flags;
     const providers = [];
-    for (const provider of await this.providers(project, all)) {
+    for (const provider of await this.providers(project, all, {emulate})) {
       const request = {project, provider, context, terminal: this.terminal, yes};
       providers.push(await (dryRun ? rehearseDeploy(request) : deployFunction(request)));
     }

@@ -14,6 +14,10 @@ export default class Plan extends ProjectCommand<typeof Plan> {
   };
   static override flags = {
     all: Flags.boolean({summary: 'Every provider of thaw.yaml.'}),
+    emulate: Flags.string({
+      summary: 'Have this machine run the function as that cloud would, whatever thaw.yaml says; or none.',
+      helpValue: 'CLOUD',
+    }),
     'detailed-exitcode': Flags.boolean({summary: 'End with exit code 7 if anything would change.'}),
   };
 
@@ -24,7 +28,7 @@ export default class Plan extends ProjectCommand<typeof Plan> {
       import('../deploy/render-plan.ts'),
     ]);
     const plans = [];
-    for (const provider of await this.providers(project, this.flags.all)) {
+    for (const provider of await this.providers(project, this.flags.all, {emulate: this.flags.emulate})) {
       const {plan} = await planDeploy({project, provider, context, terminal: this.terminal});
       this.terminal.result(renderPlan(plan).trimEnd());
       plans.push(plan);

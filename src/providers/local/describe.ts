@@ -2,6 +2,7 @@ import type {Deployment, Status} from '../../core/deployment.ts';
 import type {FunctionRef} from '../../core/driver.ts';
 import type {JsonObject} from '../../core/json.ts';
 import {chooseEngine, engineFacts, type EngineChoice} from './choice.ts';
+import {emulationFacts} from './emulate/emulation.ts';
 import type {Have} from './have.ts';
 import type {LocalOptions} from './options.ts';
 import type {FunctionState} from './protocol.ts';
@@ -21,6 +22,7 @@ export function describeFunction(fn: FunctionRef, options: LocalOptions, have: H
     versions: have.versions.map(({version, image, at}) => ({version, image, at, live: version === live})),
     facts: {
       ...(served ? engineFacts(served.settings.engine) : {}),
+      ...(served ? emulationFacts(served.settings.options.emulate) : {}),
       ...(served ? whyThatEngine(options, have, served.settings.engine) : {}),
       ...(have.gateway ? {gatewayPid: have.gateway.pid, gatewayVersion: have.gateway.thawVersion} : {}),
       ...(served ? {port: served.port, idleTimeoutMs: served.settings.options.idleTimeoutMs} : {}),

@@ -4,8 +4,10 @@ import {ThawError} from '../../core/errors.ts';
 import type {FunctionSpec, Warmth} from '../../core/function.ts';
 import type {Json, JsonObject} from '../../core/json.ts';
 import {changesBetween, makePlan, type Arg, type Change, type Plan, type Step} from '../../core/plan.ts';
+import {formatDuration} from '../../core/units.ts';
 import {chooseEngine, engineFacts, renderChoice, type EngineChoice} from './choice.ts';
 import {hasImage} from './container-names.ts';
+import {CLOUD_LIMITS, emulationFacts, type Cloud} from './emulate/emulation.ts';
 import type {Have} from './have.ts';
 import type {LocalOptions} from './options.ts';
 import type {FunctionState, Settings, VersionRef} from './protocol.ts';
@@ -19,7 +21,11 @@ type Refused = {path: string; message: string};
  * @throws ThawError CONFIG_INVALID that names every setting local does not have
  */
 export function planDeploy(fn: FunctionSpec, options: LocalOptions, have: Have): Plan {
-  refuse(fn.name, [...unsupported(fn), ...unsupportedWarmth(fn.warm, fn.scaling.maxInstances)]);
+  refuse(fn.name, [
+    ...unsupported(fn),
+    ...unsupportedWarmth(fn.warm, fn.scaling.maxInstances),
+    ...unsupportedByCloud(fn, options.emulate),
+  ]);
   const chosen = chooseEngine(options.engine, have.containers.look, fn.platform ?? null);
   const settings: Settings = {
     resources: fn.resources,
@@ -52,6 +58,7 @@ export function planDeploy(fn: FunctionSpec, options: LocalOptions, have: Have):
   const warm = putWarm(fn, served?.warm ?? {min: 0, ready: 0}, served?.problem ?? null, fn.warm.min);
   return makePlan('local', fn.name, warm ? [...steps, warm] : steps, {
     ...engineFacts(chosen.engine),
+    ...emulationFacts(options.emulate),
     ...(options.engine === 'process' ? {} : {engineChosen: chosen.why}),
     auth: 'nobody is asked who they are: the port is open to this machine alone',
   });
@@ -292,6 +299,30 @@ function unsupported(fn: FunctionSpec): Refused[] {
             },
           ],
     ),
+  ];
+}
+
+/** What cannot be deployed to a cloud cannot be tried as it would be there. */
+function unsupportedByCloud({resources}: FunctionSpec, cloud: Cloud | null): Refused[] {
+  if (cloud === null) return [];
+  const {name, timeoutMs, concurrency} = CLOUD_LIMITS[cloud];
+  return [
+    ...(resources.timeoutMs > timeoutMs
+      ? [
+          {
+            path: 'resources.timeout',
+            message: `${name}, which is emulated, gives an answer at most ${formatDuration(timeoutMs)}`,
+          },
+        ]
+      : []),
+    ...(resources.concurrency > concurrency
+      ? [
+          {
+            path: 'resources.concurrency',
+            message: `${name}, which is emulated, gives an instance at most ${concurrency} request${concurrency === 1 ? '' : 's'} at a time, not ${resources.concurrency}`,
+          },
+        ]
+      : []),
   ];
 }
 

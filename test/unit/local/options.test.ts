@@ -22,8 +22,9 @@ describe('the section providers.local', () => {
   });
 
   it('is read as it is written', () => {
-    expect(parseOptions({engine: 'process', idleTimeout: '1.5s', port: 8080})).toEqual({
+    expect(parseOptions({engine: 'process', emulate: 'lambda', idleTimeout: '1.5s', port: 8080})).toEqual({
       engine: 'process',
+      emulate: 'lambda',
       idleTimeoutMs: 1500,
       port: 8080,
     });
@@ -36,7 +37,7 @@ describe('the section providers.local', () => {
       path: ['idelTimeout'],
       message: 'unknown key',
       unknownKey: true,
-      knownKeys: ['engine', 'idleTimeout', 'port'],
+      knownKeys: ['engine', 'emulate', 'idleTimeout', 'port'],
     });
     expect(problems[2]?.message).toContain('not 5');
   });
@@ -47,6 +48,10 @@ describe('the section providers.local', () => {
 
   it.each(['5', '25h', '-1s', ''])('refuses the idle timeout %j', (idleTimeout) => {
     expect(problemsOf({idleTimeout}).map(({path}) => path)).toEqual([['idleTimeout']]);
+  });
+
+  it.each(['Lambda', '', 1, ['lambda']])('refuses to emulate %j', (emulate) => {
+    expect(problemsOf({emulate}).map(({path}) => path)).toEqual([['emulate']]);
   });
 
   it.each(['local', [1], 3])('refuses %j in the place of a map', (raw) => {

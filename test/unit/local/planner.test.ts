@@ -71,6 +71,26 @@ const codeOf = (act: () => unknown): string | null => {
   }
 };
 
+describe('a deploy to an emulated cloud', () => {
+  const emulated = parseOptions({emulate: 'lambda'});
+
+  it('is one step of a function that is there, and says what is emulated', () => {
+    const plan = planDeploy(fn, emulated, deployed);
+    expect(opsOf(plan)).toEqual(['local:UpdateFunctionConfiguration']);
+    expect(plan.steps[0]?.changes).toEqual([{path: 'options.emulate', from: null, to: 'lambda'}]);
+    expect(plan.facts['emulates']).toContain('AWS Lambda');
+    expect(planDeploy(fn, options, deployed).facts).not.toHaveProperty('emulates');
+  });
+
+  it('is refused where that cloud would refuse it', () => {
+    const wide = {...fn, resources: {...fn.resources, concurrency: 4, timeoutMs: 901_000}};
+    expect(() => planDeploy(wide, emulated, nothing)).toThrow(
+      /resources\.timeout: AWS Lambda, .* at most 15m; resources\.concurrency: .* at most 1 request at a time, not 4/,
+    );
+    expect(codeOf(() => planDeploy(wide, parseOptions({emulate: 'run'}), nothing))).toBeNull();
+  });
+});
+
 describe('a deploy', () => {
   it('starts a gateway, makes the function and warms it where there is nothing', () => {
     const plan = planDeploy(fn, options, nothing);

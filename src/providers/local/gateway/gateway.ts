@@ -5,7 +5,7 @@ import {fingerprintWith, type FingerprintFn} from '../../../core/digest.ts';
 import {messageOf, systemCode, ThawError} from '../../../core/errors.ts';
 import {canonicalJson} from '../../../core/json.ts';
 import type {Engine} from '../engine.ts';
-import {START_MS_MAX} from '../emulate/emulation.ts';
+import {ENDS_LATE_REQUESTS, START_MS_MAX} from '../emulate/emulation.ts';
 import {requestBytesMax} from '../limits.ts';
 import {versionDir, type FunctionPaths} from '../paths.ts';
 import type {
@@ -271,7 +271,8 @@ function stateOf(served: Served, fingerprint: FingerprintFn): FunctionState {
 
 /** An emulated cloud ends what takes too long itself, in its own way. */
 const answerMsMax = ({resources, options}: Settings): number =>
-  resources.timeoutMs + (options.emulate === null ? 0 : EMULATION_LATE_MS);
+  resources.timeoutMs +
+  (options.emulate !== null && ENDS_LATE_REQUESTS[options.emulate] ? EMULATION_LATE_MS : 0);
 
 function scalingOf({settings, warmMin}: {settings: Settings; warmMin: number}): Scaling {
   const {emulate} = settings.options;
