@@ -13,11 +13,23 @@ import {serveManifest} from '../model/serve-manifest.ts';
 import {onnxRuntimeFor} from '../onnxruntime/index.ts';
 import {openBase, readBaseRequest} from './choose-base.ts';
 import {layersDirOf, type Workshop} from './compose.ts';
-import {deliverImage, prepareOutputs, type Delivered, type OutputFlags} from './image-outputs.ts';
+import {
+  deliverImage,
+  prepareOutputs,
+  type Delivered,
+  type OutputFlags,
+  type Outputs,
+} from './image-outputs.ts';
 import {judgeModel} from './judge-model.ts';
 import {imageDir, imageRecipe, projectPath} from './packaged-image.ts';
 import {withTask} from './progress.ts';
-import {pushPackaged, readPushTarget} from './push-image.ts';
+import {
+  closePushTarget,
+  openPushTarget,
+  pushPackaged,
+  readPushTarget,
+  type OpenPushTarget,
+} from './push-image.ts';
 import type {Project} from './project.ts';
 import {renderImage, renderVerdict} from './render-package.ts';
 import type {Terminal} from './terminal.ts';
@@ -57,11 +69,25 @@ export interface Packaged {
 
 /** Judges the project's model, builds its image and brings it to where it shall go. What can be wrong is found before anything is fetched. */
 export async function packageFunction(request: PackageRequest): Promise<Packaged> {
-  const {project, workshop, terminal, signal} = request;
-  const {config} = project;
+  const {signal} = request;
   const outputs = await prepareOutputs(request.outputs, request.push, signal);
   const byThaw = request.push !== null && outputs.enginePush === null;
-  const target = byThaw ? await readPushTarget(request.push, signal) : null;
+  if (!byThaw) return packageFor(request, outputs, null);
+  const target = openPushTarget(await readPushTarget(request.push, signal), request);
+  try {
+    return await packageFor(request, outputs, target);
+  } finally {
+    await closePushTarget(target);
+  }
+}
+
+async function packageFor(
+  request: PackageRequest,
+  outputs: Outputs,
+  target: OpenPushTarget | null,
+): Promise<Packaged> {
+  const {project, workshop, terminal, signal} = request;
+  const {config} = project;
   const platform = request.platform ?? config.image.platform;
   const wanted = await readBaseRequest(request.base ?? config.image.base, platform, signal);
   const bundling = startBundling(config, signal);

@@ -4,6 +4,7 @@ import {basename} from 'node:path';
 import type {BaseOrigin} from '../core/image.ts';
 import type {ImageOnDisk} from '../core/ports.ts';
 import {formatBytes} from '../core/units.ts';
+import {openRegistry, type RegistryClient} from '../image/registry/client.ts';
 import {readCredentials, type Credentials} from '../image/registry/credentials.ts';
 import {pushImage, type Pushed} from '../image/registry/push.ts';
 import {parseReference, type Reference} from '../image/registry/reference.ts';
@@ -18,6 +19,11 @@ const SBOM_TYPE = 'application/vnd.cyclonedx+json';
 export interface PushTarget {
   readonly reference: Reference;
   readonly credentials: Credentials | null;
+}
+
+/** The same, with the conversation with its registry already begun. */
+export interface OpenPushTarget extends PushTarget {
+  readonly client: Promise<RegistryClient>;
 }
 
 /**
@@ -48,6 +54,28 @@ interface PushSettings {
 }
 
 /**
+ * Begins to talk to a registry while the image is still being built. Whoever waits for the client hears how that went.
+ */
+export function openPushTarget(
+  target: PushTarget,
+  {workshop, allowHttp, signal}: Omit<PushSettings, 'terminal'>,
+): OpenPushTarget {
+  const {reference, credentials} = target;
+  const {clock} = workshop.ports;
+  const client = openRegistry({registry: reference.registry, credentials, clock, allowHttp, signal});
+  client.catch(() => undefined);
+  return {...target, client};
+}
+
+/** Hangs up where nothing was pushed. */
+export async function closePushTarget({client}: OpenPushTarget): Promise<void> {
+  await client.then(
+    ({close}) => close(),
+    () => undefined,
+  );
+}
+
+/**
  * Pushes an image while a person looks on.
  *
  * @param sbomFile the bill of materials to attach to it; null: none
@@ -55,7 +83,7 @@ interface PushSettings {
 export async function pushPackaged(
   {image, layoutDir}: ImageOnDisk,
   sbomFile: string | null,
-  target: PushTarget,
+  target: OpenPushTarget,
   {workshop, terminal, allowHttp, signal}: PushSettings,
 ): Promise<Pushed> {
   const attachment =

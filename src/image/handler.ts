@@ -1,5 +1,7 @@
 import {access, realpath} from 'node:fs/promises';
+import {createRequire} from 'node:module';
 import {extname, join, relative, sep} from 'node:path';
+import type * as Esbuild from 'esbuild';
 import type {BuildFailure, BuildResult, Message} from 'esbuild';
 import {messageOf, ThawError, throwIfInterrupted} from '../core/errors.ts';
 import {findAddonPackage, nativeAddonError, refuseNativeAddons, type NativeAddon} from './native-addons.ts';
@@ -74,7 +76,8 @@ async function refuseOtherFiles(handler: string, file: string): Promise<void> {
 type Bundle = BuildResult<{metafile: true; write: false}>;
 
 async function runEsbuild(root: string, handler: string, file: string): Promise<Bundle> {
-  const {build} = await import('esbuild');
+  // Imported, its source would first be searched for the names that it exports.
+  const {build} = createRequire(import.meta.url)('esbuild') as typeof Esbuild;
   try {
     return await build({
       absWorkingDir: root,

@@ -24,6 +24,8 @@ export interface PushInput {
   /** With neither tag nor digest it means the tag `latest`, as everywhere. */
   readonly reference: Reference;
   readonly credentials: Credentials | null;
+  /** A conversation with its registry that was opened earlier; it is closed when all is done. */
+  readonly client?: Promise<RegistryClient>;
   /** Another repository of the same registry that may already have some of the layers. */
   readonly mountFrom?: string | null;
   /** Whether http without TLS will do beyond this machine. */
@@ -71,7 +73,7 @@ export async function pushImage(input: PushInput): Promise<Pushed> {
   const {bytes, manifest} = await readManifest(input);
   const digest = digestOf(bytes);
   refuseOtherDigest(reference, digest);
-  const client = await openRegistry({...input, registry: reference.registry});
+  const client = await (input.client ?? openRegistry({...input, registry: reference.registry}));
   try {
     const {attachment = null, clock} = input;
     const subject = {mediaType: manifest.mediaType, digest, size: bytes.length};
