@@ -1,4 +1,4 @@
-import {readdir} from 'node:fs/promises';
+import {readdir, rm} from 'node:fs/promises';
 import {afterEach, describe, expect, it} from 'vitest';
 import {fixture, layInstance, startServer, type RunningServer} from '../../instance.ts';
 import {startRuntimeApi, type FakeRuntimeApi, type Outcome} from '../../lambda-runtime-api.ts';
@@ -45,6 +45,9 @@ const HANDLER = `
   }`;
 
 const stops: (() => Promise<void>)[] = [];
+const removeLater = (dir: string): void => {
+  stops.push(() => rm(dir, {recursive: true, force: true}));
+};
 afterEach(async () => {
   await Promise.all(stops.splice(0).map((stop) => stop()));
 });
@@ -410,6 +413,7 @@ describe('a start on Lambda', () => {
     const api = await startRuntimeApi();
     stops.push(() => api.close());
     const dir = await layInstance({model: fixture('linear.onnx'), handler});
+    removeLater(dir);
     const starting = startServer(dir, {AWS_LAMBDA_RUNTIME_API: api.address});
     await expect(starting).rejects.toMatchObject({exitCode: 1, line: {event: 'failed'}});
     const error = await api.initError;
@@ -420,10 +424,10 @@ describe('a start on Lambda', () => {
   });
 
   it('says so of a model that is missing', async () => {
-    const {rm} = await import('node:fs/promises');
     const api = await startRuntimeApi();
     stops.push(() => api.close());
     const dir = await layInstance({model: fixture('linear.onnx')});
+    removeLater(dir);
     for (const file of await readdir(`${dir}/opt/thaw/model`)) await rm(`${dir}/opt/thaw/model/${file}`);
     await expect(startServer(dir, {AWS_LAMBDA_RUNTIME_API: api.address})).rejects.toMatchObject({
       exitCode: 1,
