@@ -1,4 +1,4 @@
-import {formatBytes} from '../core/units.ts';
+import {formatBytes, formatMs} from '../core/units.ts';
 import {parseAccept} from '../model/accept.ts';
 import type {Workshop} from './compose.ts';
 import {withTask} from './progress.ts';
@@ -37,7 +37,9 @@ export async function quantizeModel(request: QuantizeModelRequest): Promise<Quan
   const {verdict, file, bytes} = quantized;
   terminal.note(renderVerdict(verdict, paint));
   terminal.note(`  measured with ONNX Runtime ${verdict.onnxruntime} on ${verdict.cpu}`);
-  if (verdict.chosen !== 'none') terminal.note(`  ${formatBytes(bytes)} in ${file}`);
+  const quantizeMs = verdict.candidates.find(({mode}) => mode === verdict.chosen)?.quantizeMs ?? null;
+  const took = quantizeMs === null ? '' : `, made in ${formatMs(quantizeMs)}`;
+  if (verdict.chosen !== 'none') terminal.note(`  ${formatBytes(bytes)} in ${file}${took}`);
   terminal.result(file);
   return quantized;
 }

@@ -74,6 +74,11 @@ export interface Candidate {
    * `accept` without that.
    */
   readonly keptFloat: readonly string[];
+  /**
+   * How long it took to make and write the form, finding its ranges and sensitive nodes included, reading the original
+   * and judging the form not; null for the original.
+   */
+  readonly quantizeMs: number | null;
   /** Why this form could not be made or run; then there are no figures. */
   readonly failure: string | null;
   /** Null too where drift ruled it out before it was timed. */

@@ -22,6 +22,8 @@ export interface Form {
   readonly failure: string | null;
   readonly calibrator: Calibrator | null;
   readonly keptFloat: readonly string[];
+  /** See `Candidate`. */
+  readonly quantizeMs: number | null;
   readonly drift: Candidate['drift'];
   readonly accuracy: number | null;
   readonly accepted: boolean | null;
@@ -36,6 +38,7 @@ export function formOfOriginal(original: CandidateOnDisk, bench: Bench): Form {
     failure,
     calibrator: null,
     keptFloat: [],
+    quantizeMs: null,
     drift: [],
     accuracy,
     accepted: halves.judging.rows.length > 0 ? failure === null : null,
@@ -77,29 +80,53 @@ export async function examine(request: JudgeRequest, bench: Bench, mode: Changin
     onStep,
   };
   onStep(`making ${mode}`);
-  const prepared = await prepareForm(mode, parts);
+  const making = startStopwatch();
+  const prepared = await making.time(() => prepareForm(mode, parts));
   if ('failure' in prepared) return failed(bench, mode, prepared.failure);
-  const whole = await compareForm(request, bench, mode, prepared, []);
+  const whole = await compareForm(request, bench, mode, prepared, [], making);
   const worthSearching = request.mode === mode || SEARCHED.includes(mode);
   if (whole.accepted !== false || whole.onDisk === null || rows.length === 0 || !worthSearching) return whole;
   if (bench.originalNotFinite !== null) return whole;
 
-  const found = await findMixed({
-    make: prepared.make,
-    makeSwitched: prepared.makeSwitched,
-    sourcePath: source.path,
-    rows,
-    original: await reference(),
-    accept: tightened(accept),
-    session: PLAIN_SESSION,
-    probe,
-    dir: outDir,
-    signal,
-    runsMax: searchRuns(bench),
-    onProgress: (done, total) => onStep(`looking for the sensitive nodes of ${mode}, ${done} of ${total}`),
-  });
-  if (found.failure !== null || found.keptFloat.length === 0) return whole;
-  return compareForm(request, bench, mode, prepared, found.keptFloat);
+  const found = await making.time(async () =>
+    findMixed({
+      make: prepared.make,
+      makeSwitched: prepared.makeSwitched,
+      sourcePath: source.path,
+      rows,
+      original: await reference(),
+      accept: tightened(accept),
+      session: PLAIN_SESSION,
+      probe,
+      dir: outDir,
+      signal,
+      runsMax: searchRuns(bench),
+      onProgress: (done, total) => onStep(`looking for the sensitive nodes of ${mode}, ${done} of ${total}`),
+    }),
+  );
+  if (found.failure !== null || found.keptFloat.length === 0) return {...whole, quantizeMs: making.ms()};
+  return compareForm(request, bench, mode, prepared, found.keptFloat, making);
+}
+
+/** Adds up the times that parts of some work take. */
+interface Stopwatch {
+  time<T>(work: () => Promise<T>): Promise<T>;
+  ms(): number;
+}
+
+function startStopwatch(): Stopwatch {
+  let ms = 0;
+  return {
+    async time(work) {
+      const started = performance.now();
+      try {
+        return await work();
+      } finally {
+        ms += performance.now() - started;
+      }
+    },
+    ms: () => ms,
+  };
 }
 
 /** What just passes on the rows it was tuned on does not pass on others: so the search gets less leeway. */
@@ -153,13 +180,16 @@ async function compareForm(
   mode: QuantizeMode,
   {make, calibrator}: PreparedForm,
   keptFloat: readonly string[],
+  making: Stopwatch,
 ): Promise<Form> {
   const {source, outDir, probe, accept, signal, onStep = () => undefined} = request;
   const {halves, outputs, originalNotFinite} = bench;
-  const result = make(new Set(keptFloat));
-  if (result.failure !== null) return failed(bench, mode, result.failure);
-  const onDisk = await writeCandidate(source, mode, result, outDir, signal);
-  const form = {...failed(bench, mode, null), onDisk, calibrator, keptFloat};
+  const onDisk = await making.time(async () => {
+    const result = make(new Set(keptFloat));
+    return result.failure === null ? writeCandidate(source, mode, result, outDir, signal) : result.failure;
+  });
+  if (typeof onDisk === 'string') return failed(bench, mode, onDisk);
+  const form = {...failed(bench, mode, null), onDisk, calibrator, keptFloat, quantizeMs: making.ms()};
   onStep(`comparing ${mode}`);
   const {rows, labels} = halves.judging;
   const session = merge(PLAIN_SESSION, onDisk.session);
@@ -183,6 +213,7 @@ const failed = <F extends string | null>({halves}: Bench, mode: QuantizeMode, fa
   failure,
   calibrator: null,
   keptFloat: [],
+  quantizeMs: null,
   drift: [],
   accuracy: null,
   accepted: halves.judging.rows.length > 0 ? false : null,

@@ -181,7 +181,7 @@ async function timeForms(request: JudgeRequest, bench: Bench, forms: readonly Fo
 
 function candidateOf(
   source: OpenModel,
-  {mode, onDisk, failure, calibrator, keptFloat, drift, accuracy, accepted}: Form,
+  {mode, onDisk, failure, calibrator, keptFloat, quantizeMs, drift, accuracy, accepted}: Form,
   timing: CandidateTimes | string | undefined,
 ): Candidate {
   const failed = failure ?? (typeof timing === 'string' ? timing : null);
@@ -192,6 +192,7 @@ function candidateOf(
     session: onDisk?.session ?? {},
     calibrator,
     keptFloat,
+    quantizeMs,
     failure: failed,
     times: failed === null && typeof timing === 'object' ? timing : null,
     drift: failed === null ? drift : [],

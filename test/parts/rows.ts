@@ -94,11 +94,50 @@ const SENTENCES = [
   'the court decided that the company had broken the law',
 ];
 
+/** More of them, of many kinds and lengths. */
+export const VARIED_SENTENCES = [
+  'the recipe needs two eggs , a cup of milk and some flour',
+  'heavy snow closed most of the roads in the north last night',
+  'our train leaves at six in the morning from the central station',
+  'you can return the shoes within thirty days if they do not fit',
+  'scientists found water under the surface of the red planet',
+  'what is the fastest way to sort a very large list of numbers',
+  'he sold his house and moved to a quiet village by the sea',
+  'the museum shows paintings of the nineteenth century until june',
+  'my phone does not charge any more , please help me',
+  'three people were hurt when a bus hit a wall in the city',
+  'interest rates will stay low for the rest of the year , the bank said',
+  'turn left at the second traffic light and walk past the church',
+  'this film is far too long and the story makes no sense at all',
+  'i love this book',
+  'vaccines protect most children against serious disease',
+  'the software crashes whenever i open a file with more than one page',
+  'who won the world cup in 1998',
+  'a good teacher speaks slowly and gives short answers',
+  'the treaty was signed by twelve countries after years of difficult talks',
+  'cheap flights to new york in april',
+  'bees carry pollen from one flower to another and so help plants to grow',
+  'the engine makes a strange noise when the car climbs a hill',
+  'in 2008 many banks failed and thousands of workers lost their jobs',
+  'could you send me the report before the meeting on friday afternoon',
+  'the old king had no son , so the crown went to his younger sister',
+  'stars are born in clouds of gas and dust',
+  'mix the paint well and let the first coat dry for two hours',
+  'no',
+  'two men robbed a jewelry store in paris and escaped on a motorcycle',
+  'the patient complained of pain in the chest and a high fever',
+  'they danced all night to the music of a small jazz band',
+  'a battery stores energy and gives it back when it is needed',
+];
+
 /** Sentences of words that a vocabulary has whole, as the tokens of a BERT. */
-export async function sentences(vocabularyFile: string): Promise<Row[]> {
+export async function sentences(
+  vocabularyFile: string,
+  texts: readonly string[] = SENTENCES,
+): Promise<Row[]> {
   const words = (await readFile(vocabularyFile, 'utf8')).split('\n');
   const ids = new Map(words.map((word, id) => [word, id]));
-  return SENTENCES.map((sentence) => {
+  return texts.map((sentence) => {
     const tokens = ['[CLS]', ...sentence.split(' '), '[SEP]'].map((word) => {
       const id = ids.get(word);
       if (id === undefined) throw new Error(`the vocabulary has no ${word}`);

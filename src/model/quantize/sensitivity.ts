@@ -45,6 +45,9 @@ const RUNS_MAX = 100;
 /** Enough to tell which nodes are worse than others; the results are judged on all rows. */
 const RANKING_ROWS = 8;
 
+/** How many groups a model with switches computes in the time that one of them takes alone. */
+const GROUPS_PER_RUN = 4;
+
 /**
  * Looks for the form that leaves the fewest nodes float and is within `accept` on the rows. If all quantized is not,
  * each node is quantized alone (or, if there are more than may be run, each few neighbours together), and the worst
@@ -60,7 +63,7 @@ export async function findMixed(request: MixedRequest): Promise<MixedResult> {
   if (all.failure !== null) return {failure: all.failure, runs: 0};
   const groups = groupsOf(all.quantizedNodes, runsMax);
   const ranking = makeSwitched === null ? groups.length : 1;
-  const total = 1 + ranking + triesOf(groups.length);
+  const total = 1 + ranking + triesOf(all.quantizedNodes.length);
   const trials = openTrials(request, (runs) => onProgress?.(runs, Math.max(runs, total)));
 
   const whole = await trials.measure(all, rows, original);
@@ -68,8 +71,9 @@ export async function findMixed(request: MixedRequest): Promise<MixedResult> {
     const {drift} = whole;
     return {failure: null, result: all, keptFloat: [], drift, runs: trials.runs(), sensitivities: []};
   }
+  const switchedGroups = groupsOf(all.quantizedNodes, GROUPS_PER_RUN * runsMax);
   const sensitivities =
-    (makeSwitched && (await rankBySwitches(makeSwitched, groups, request, trials))) ??
+    (makeSwitched && (await rankBySwitches(makeSwitched, switchedGroups, request, trials))) ??
     (await rankOneByOne(request, groups, all.quantizedNodes, trials));
   const found = await fewestLeftOut(request, sensitivities, guess(sensitivities, whole, accept), trials);
   if (found) return {failure: null, ...found, runs: trials.runs(), sensitivities};

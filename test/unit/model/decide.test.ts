@@ -24,6 +24,7 @@ const candidate = (
   session: {},
   calibrator: null,
   keptFloat: [],
+  quantizeMs: null,
   failure: null,
   times: measured,
   drift: [],

@@ -70,6 +70,7 @@ test('a form outside accept is made again with its sensitive nodes kept finer', 
   const bench = await openBench(request, originalOf(request.source));
   const form = await examine(request, bench, 'dynamic');
   expect(form).toMatchObject({failure: null, keptFloat: ['MatMul_m'], accepted: true});
+  expect(form.quantizeMs).toBeGreaterThan(0);
   const {operators} = await readModel(form.onDisk!.files[0]!.file);
   expect(operators).toMatchObject({
     'com.microsoft.MatMulNBits': 1,
