@@ -1,6 +1,6 @@
 import {spawn, type ChildProcess} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
-import {mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {createServer, type AddressInfo} from 'node:net';
 import {networkInterfaces, tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
@@ -12,6 +12,7 @@ import {runCommand} from './command-process.ts';
 import {GATEWAY_LABEL, imageName, type ContainerNames} from './container-names.ts';
 import {StartFailure, type Engine, type Exit, type Launch, type Ready, type Running} from './engine.ts';
 import {splitLines} from './lines.ts';
+import {readPeakMemoryMb} from './peak-memory.ts';
 import {planRun} from './run-arguments.ts';
 import {parseStartEvent} from './start-event.ts';
 
@@ -109,6 +110,8 @@ class Container {
   readonly #startedMs = performance.now();
   readonly #startedAt = Date.now();
   #name = '';
+  /** Of the server's process, once somebody has asked. */
+  #pid: number | null = null;
   #child: ChildProcess | null = null;
   /** Whether somebody has asked for its end. */
   #asked = false;
@@ -148,7 +151,13 @@ class Container {
       void this.#stop(graceMs, exited);
       return exited;
     };
-    return {ready, exited, stop, kill: () => void this.#kill(exited)};
+    return {
+      ready,
+      exited,
+      stop,
+      kill: () => void this.#kill(exited),
+      peakMemoryMb: () => this.#peakMemoryMb(),
+    };
   }
 
   /** Runs it, again if only its port was in the way. */
@@ -340,6 +349,14 @@ class Container {
       // An engine that does not answer must not keep the gateway from going on.
       if (performance.now() > deadlineMs) this.#child?.kill('SIGKILL');
     }
+  }
+
+  /** What the server's process has held, as this machine sees it; null if the engine is on another one. */
+  async #peakMemoryMb(): Promise<number | null> {
+    if (process.platform !== 'linux' || this.#over) return null;
+    this.#pid ??= Number((await this.#command('inspect', '--format', '{{.State.Pid}}', this.#name)).stdout);
+    const commandLine = await readFile(`/proc/${this.#pid}/cmdline`, 'utf8').catch(() => '');
+    return commandLine.includes('/opt/thaw/runtime/server.cjs') ? readPeakMemoryMb(this.#pid) : null;
   }
 
   #command(...args: readonly string[]): Promise<CommandFailure> {

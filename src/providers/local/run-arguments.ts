@@ -44,7 +44,11 @@ export function planRun(launch: Launch, surroundings: RunSurroundings, envFileNa
   const {command, name, image, hostPort, commandEnv} = surroundings;
   const {memoryMb, cpu} = launch;
   const passed = splitEnvironment(launch.env, commandEnv);
-  const given = {[launch.portVariable ?? 'PORT']: INNER_PORT, THAW_IMAGE: launch.image, THAW_CONCURRENCY: launch.concurrency};
+  const given = {
+    [launch.portVariable ?? 'PORT']: INNER_PORT,
+    THAW_IMAGE: launch.image,
+    THAW_CONCURRENCY: launch.concurrency,
+  };
   const labels = {
     [FUNCTION_LABEL]: surroundings.function,
     [GATEWAY_LABEL]: surroundings.gatewayKey,
