@@ -1,5 +1,5 @@
 // Speaks Lambda's Runtime API without a model, and does on request what a broken program does. What an event wants
-// stands in it, or in the body of the request that it is: {sleepMs, exit, hang, fail, answer, bytes, log, env}. What a
+// stands in it, or in the body of the request that it is: {sleepMs, holdUntil, exit, hang, fail, answer, bytes, log, env}. What a
 // start wants stands in the environment.
 const {existsSync, writeFileSync} = require('node:fs');
 const http = require('node:http');
@@ -50,6 +50,7 @@ async function main() {
     const want = event?.requestContext?.http ? wishOf(event) : (event ?? {});
     if (want.log) console.log(want.log);
     if (want.sleepMs) await pause(want.sleepMs);
+    while (want.holdUntil && !existsSync(want.holdUntil)) await pause(50);
     if (want.hang) await pause(600_000);
     if (want.exit !== undefined) process.exit(want.exit);
     if (want.fail) {
