@@ -2,7 +2,7 @@ import {spawn, type ChildProcess} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
 import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {createServer, type AddressInfo} from 'node:net';
-import {networkInterfaces, tmpdir} from 'node:os';
+import {tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {messageOf, systemCode} from '../../core/errors.ts';
@@ -70,10 +70,7 @@ export function createDockerEngine(surroundings: DockerSurroundings): Engine {
       const network = isPodman ? 'podman' : 'bridge';
       const inspected = await runCommand(command, ['network', 'inspect', network], {...commandEnv, ...env});
       const address = parseGateway(inspected.stdout);
-      const isOurs = Object.values(networkInterfaces()).some((each) =>
-        each?.some((own) => own.address === address),
-      );
-      if (address !== null && isOurs) return {listen: address, name: address};
+      if (address !== null && (await canListen(address))) return {listen: address, name: address};
       // The engine runs in a machine of its own, which leads there to this one's loopback address.
       return {listen: '127.0.0.1', name: isPodman ? 'host.containers.internal' : 'host.docker.internal'};
     },
@@ -374,17 +371,31 @@ export const parseGateway = (text: string): string | null =>
 const within = (ms: number, promise: Promise<unknown>): Promise<unknown> =>
   Promise.race([promise, sleep(ms, undefined, {ref: false})]);
 
+/** Whether an address is this machine's; the list of interfaces lacks those that have no container yet. */
+async function canListen(host: string): Promise<boolean> {
+  try {
+    await bindOnce(host);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A port of 127.0.0.1 that is free now. */
 async function findFreePort(taken: ReadonlySet<number>): Promise<number> {
   for (;;) {
-    const server = createServer();
-    const port = await new Promise<number>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({host: '127.0.0.1', port: 0, exclusive: true}, () => {
-        resolve((server.address() as AddressInfo).port);
-      });
-    });
-    await new Promise((resolve) => server.close(resolve));
+    const port = await bindOnce('127.0.0.1');
     if (!taken.has(port)) return port;
   }
+}
+
+/** Listens for a moment on a port that the system chooses, and says which it was. */
+async function bindOnce(host: string): Promise<number> {
+  const server = createServer();
+  const port = await new Promise<number>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({host, port: 0, exclusive: true}, () => resolve((server.address() as AddressInfo).port));
+  });
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

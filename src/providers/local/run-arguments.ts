@@ -67,6 +67,7 @@ export function planRun(launch: Launch, surroundings: RunSurroundings, envFileNa
     ['--tmpfs', TMP],
     ['--cap-drop', 'ALL'],
     ['--security-opt', 'no-new-privileges'],
+    ...hostOptions(command),
     ...logOptions(command),
     ...passed.byName.map(([variable]) => ['--env', variable] as const),
     ...Object.entries(given).map(([variable, value]) => ['--env', `${variable}=${value}`] as const),
@@ -75,6 +76,10 @@ export function planRun(launch: Launch, surroundings: RunSurroundings, envFileNa
   const args = ['run', '--interactive', '--rm', '--read-only', ...values.flat(), image, '--lifeline'];
   return {args, env: {...commandEnv, ...Object.fromEntries(passed.byName)}, envFile: passed.byFile};
 }
+
+/** Podman gives its name for this machine by itself. */
+const hostOptions = (command: string): (readonly [flag: string, value: string])[] =>
+  /podman/i.test(basename(command)) ? [] : [['--add-host', 'host.docker.internal:host-gateway']];
 
 /** The gateway reads what instances write as they write it; the engine keeps none of it, or little. */
 function logOptions(command: string): (readonly [flag: string, value: string])[] {
