@@ -7,6 +7,7 @@ import type {OutputRow} from './drift.ts';
 import {splitRows} from './halves.ts';
 import type {Halves} from './halves.ts';
 import type {JudgeRequest} from './judge.ts';
+import {isSmall} from './plan-candidates.ts';
 import type {ProbeResult} from './probe.ts';
 import {PLAIN_SESSION} from './session-options.ts';
 import type {Effort} from './timing.ts';
@@ -53,7 +54,10 @@ export async function openBench(request: JudgeRequest, original: CandidateOnDisk
   const one = splitRows(all, limits).judging.rows.slice(0, 1);
   const look = await runOriginal(request, original, one, 2);
   const warmMs = look.ok ? (look.warmMs ?? 0) : 0;
-  const halves = splitRows(all, {...limits, rowsMax: rowsWithin(warmMs)});
+  // Of a small model nothing in an image may depend on times: not even which rows judged it.
+  const halves = isSmall(request.source.model.bytes)
+    ? splitRows(all, limits)
+    : splitRows(all, {...limits, rowsMax: rowsWithin(warmMs)});
   const {rows, labels} = halves.judging;
   const ran = rows.length > 0 ? await runOriginal(request, original, rows, 0) : look;
   const outputs = ran.ok && rows.length > 0 ? ran.rows : [];

@@ -10,6 +10,7 @@ import type {OutputRow} from './drift.ts';
 import {prepareForm} from './forms.ts';
 import type {FormRequest, PreparedForm} from './forms.ts';
 import type {JudgeRequest} from './judge.ts';
+import {isSmall} from './plan-candidates.ts';
 import type {ChangingMode} from './plan-candidates.ts';
 import type {QuantizeResult} from './quantize/mode.ts';
 import {findMixed} from './quantize/sensitivity.ts';
@@ -53,6 +54,9 @@ const SEARCH_MS_MAX = 30_000;
 
 /** How many forms it may run: steps so far apart that noise seldom changes the result. */
 const SEARCH_RUNS = [100, 50, 25, 12] as const;
+
+/** Of a small model nothing in an image may depend on times, and a process of it is short. */
+const SEARCH_RUNS_OF_SMALL = 50;
 
 /** What a process takes besides what it measures. */
 const PROCESS_START_MS = 100;
@@ -100,7 +104,7 @@ export async function examine(request: JudgeRequest, bench: Bench, mode: Changin
       probe,
       dir: outDir,
       signal,
-      runsMax: searchRuns(bench),
+      runsMax: isSmall(source.model.bytes) ? SEARCH_RUNS_OF_SMALL : searchRuns(bench),
       onProgress: (done, total) => onStep(`looking for the sensitive nodes of ${mode}, ${done} of ${total}`),
     }),
   );
