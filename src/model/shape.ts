@@ -1,4 +1,4 @@
-import {mkdir, rm} from 'node:fs/promises';
+import {mkdir, readFile, rm} from 'node:fs/promises';
 import {basename, extname, join} from 'node:path';
 import {unfinishedName, writeFailure} from '../core/disk.ts';
 import type {JsonObject} from '../core/json.ts';
@@ -10,6 +10,7 @@ import {chooseShape, describeShape, planShapes, renderShapeReason} from './choos
 import {measureDrift, outsideAccept} from './drift.ts';
 import type {OutputRow} from './drift.ts';
 import type {Probe} from './probe.ts';
+import {decodeModel} from './onnx.ts';
 import {openModel} from './read.ts';
 import {merge, sessionOptions} from './session-options.ts';
 import {timeInTurns} from './timing.ts';
@@ -151,8 +152,8 @@ async function writeAhead(
     const model = form.files[0]!.file;
     const result = await probe({model, session, rows: rows.slice(0, 1), warmCalls: 0, wantOutputs: false});
     if (!result.ok) return {failure: result.message};
-    const {path, proto} = await openModel(optimized, signal);
-    const onDisk = await writeModel(proto, path, file, signal, 0);
+    // What lay outside of the model it has left where it was, and says so as the model does.
+    const onDisk = await writeModel(decodeModel(await readFile(optimized)), model, file, signal, 0);
     if (onDisk.bytes <= GROWTH_MAX * form.bytes) return onDisk;
     for (const each of onDisk.files) await rm(each.file, {force: true});
     return {failure: `it would take ${Math.round((100 * onDisk.bytes) / form.bytes)} % of the bytes`};

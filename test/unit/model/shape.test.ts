@@ -1,9 +1,9 @@
-import {copyFile, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
+import {copyFile, mkdir, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {CandidateOnDisk} from '../../../src/model/candidate.ts';
-import {originalOf} from '../../../src/model/candidate.ts';
+import {originalOf, writeModel} from '../../../src/model/candidate.ts';
 import {chooseShape, describeShape} from '../../../src/model/choose-shape.ts';
 import {createProbe} from '../../../src/model/probe.ts';
 import type {Probe} from '../../../src/model/probe.ts';
@@ -122,6 +122,23 @@ test('a graph that is optimized ahead is served if it comes out the same a secon
   expect(new Set(ahead.map(({failure}) => failure))).toEqual(
     new Set(['ONNX Runtime does not write it the same way twice']),
   );
+});
+
+test('a model that already keeps its weights outside is optimized ahead from where they lie', async () => {
+  const {path, proto} = await openModel(form.files[0]!.file);
+  const apart = join(dir, 'apart', 'net.onnx');
+  await mkdir(join(dir, 'apart'));
+  await writeModel(proto, path, apart, signal, 0);
+  const before = await readdir(join(dir, 'apart'));
+  const outside = originalOf(await openModel(apart));
+  expect(outside.files.map(({path: name}) => name)).toEqual(['net.onnx', 'net.onnx.data']);
+  const {shape, files, shapings} = await shapeForm(
+    request({form: outside, probe: preferring(/ahead\.onnx \{"graph\w+":"disabled"\}/)}),
+  );
+  expect(shapings.map(({failure}) => failure)).toEqual(shapings.map(() => null));
+  expect(describeShape(shape)).toBe('optimized ahead, weights mapped');
+  expect(files.map(({path: name}) => name)).toEqual(['net.ahead.onnx', 'net.ahead.onnx.data']);
+  expect(await readdir(join(dir, 'apart'))).toEqual(before);
 });
 
 test('a server with the shaped files and options gives what the plain model gives', async () => {
