@@ -324,6 +324,21 @@ describe('with known figures', () => {
     expect(verdict.candidates[0]!.times!.processes).toBe(5);
   });
 
+  test('how slow a small model is decides nothing that could change its image', async () => {
+    const calibration = await calibrationOf(mlp, 60);
+    const verdictAt = async (ms: number) => {
+      const probe = knownProbe({none: {ms}, dynamic: {ms}, weights: {ms}});
+      const {effort: _, ...usual} = request(mlp, {objective: 'size', shaping: true, calibration, probe});
+      const {verdict, chosen} = await judge(usual);
+      const {rows, calibrationRows, shape} = verdict;
+      return {digest: chosen.digest, mode: verdict.chosen, rows, calibrationRows, shape};
+    };
+    const quick = await verdictAt(1);
+    expect(quick).toMatchObject({rows: 30, calibrationRows: 30, shape: {weights: 'inside', threads: null}});
+    expect(quick.mode).not.toBe('none');
+    expect(await verdictAt(25_000)).toEqual(quick);
+  });
+
   test('a candidate that gives NaN is out, and is not timed', async () => {
     const calibration = await calibrationOf(large);
     const probe = knownProbe({none: {ms: 100}, dynamic: {ms: 1, y: [1, null]}});
