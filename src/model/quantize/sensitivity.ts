@@ -46,7 +46,7 @@ const RUNS_MAX = 100;
 const RANKING_ROWS = 8;
 
 /** How many groups a model with switches computes in the time that one of them takes alone. */
-const GROUPS_PER_RUN = 4;
+const GROUPS_PER_RUN = 8;
 
 /**
  * Looks for the form that leaves the fewest nodes float and is within `accept` on the rows. If all quantized is not,
@@ -61,9 +61,10 @@ export async function findMixed(request: MixedRequest): Promise<MixedResult> {
   const {make, makeSwitched = null, accept, rows, original, runsMax = RUNS_MAX, onProgress} = request;
   const all = make(new Set());
   if (all.failure !== null) return {failure: all.failure, runs: 0};
-  const groups = groupsOf(all.quantizedNodes, runsMax);
+  const nodes = [...new Set(all.quantizedNodes)];
+  const groups = groupsOf(nodes, runsMax);
   const ranking = makeSwitched === null ? groups.length : 1;
-  const total = 1 + ranking + triesOf(all.quantizedNodes.length);
+  const total = 1 + ranking + triesOf(nodes.length);
   const trials = openTrials(request, (runs) => onProgress?.(runs, Math.max(runs, total)));
 
   const whole = await trials.measure(all, rows, original);
@@ -71,16 +72,16 @@ export async function findMixed(request: MixedRequest): Promise<MixedResult> {
     const {drift} = whole;
     return {failure: null, result: all, keptFloat: [], drift, runs: trials.runs(), sensitivities: []};
   }
-  const switchedGroups = groupsOf(all.quantizedNodes, GROUPS_PER_RUN * runsMax);
+  const switched = neighbours(nodes, Math.ceil(nodes.length / (GROUPS_PER_RUN * runsMax)));
   const sensitivities =
-    (makeSwitched && (await rankBySwitches(makeSwitched, switchedGroups, request, trials))) ??
-    (await rankOneByOne(request, groups, all.quantizedNodes, trials));
-  const found = await fewestLeftOut(request, sensitivities, guess(sensitivities, whole, accept), trials);
+    (makeSwitched && (await rankBySwitches(makeSwitched, switched, request, trials))) ??
+    (await rankOneByOne(request, groups, nodes, trials));
+  const found = await fewestLeftOut(request, sensitivities, whole, trials);
   if (found) return {failure: null, ...found, runs: trials.runs(), sensitivities};
   const [worst] = outsideAccept(whole.drift, accept);
   const why = whole.broken ?? worst ?? 'its outputs drift';
   return {
-    failure: `${why}, and leaving all but the least sensitive of its ${all.quantizedNodes.length} nodes float does not mend it`,
+    failure: `${why}, and leaving all but the least sensitive of its ${nodes.length} nodes float does not mend it`,
     runs: trials.runs(),
   };
 }
@@ -96,17 +97,19 @@ const isWithin = ({drift, broken}: Measured, accept: Accept): boolean =>
 
 /** Each node alone, or as many neighbours together as it takes to stay within the runs. */
 function groupsOf(nodes: readonly string[], runsMax: number): string[][] {
-  const distinct = [...new Set(nodes)];
   let size = 1;
   const runs = (): number => {
-    const groups = Math.ceil(distinct.length / size);
+    const groups = Math.ceil(nodes.length / size);
     return 1 + groups + triesOf(groups);
   };
-  while (runs() > runsMax && size < distinct.length) size++;
-  return Array.from({length: Math.ceil(distinct.length / size)}, (_, group) =>
-    distinct.slice(group * size, (group + 1) * size),
-  );
+  while (runs() > runsMax && size < nodes.length) size++;
+  return neighbours(nodes, size);
 }
+
+const neighbours = (nodes: readonly string[], size: number): string[][] =>
+  Array.from({length: Math.ceil(nodes.length / size)}, (_, group) =>
+    nodes.slice(group * size, (group + 1) * size),
+  );
 
 /** A form for each group, in which all other nodes are left out. */
 async function rankOneByOne(
@@ -127,36 +130,32 @@ async function rankOneByOne(
   return worstFirst(sensitivities);
 }
 
-/** How many groups have to be left out if the noise of each adds to that of the others. */
-function guess(sensitivities: readonly Sensitivity[], whole: Measured, {cosine, nsr}: Accept): number {
-  // A cosine is this far from 1 with noise that has nothing to do with the signal.
-  const wanted = Math.min(nsr, 2 * (1 - cosine));
-  const sum = sensitivities.reduce((all, each) => all + each.nsr, 0);
-  let left = sum;
-  const count = sensitivities.findIndex((each) => {
-    if ((whole.nsr * left) / sum <= wanted) return true;
-    left -= each.nsr;
-    return false;
-  });
-  return count > 0 && Number.isFinite(whole.nsr + sum) ? count : Math.ceil(sensitivities.length / 2);
-}
+/** How many forms are tried by what the nodes cost, before it goes on by halving. */
+const GUESSES = 3;
 
-/** How many forms `fewestLeftOut` tries at most: twice as many as halving, if the guess is bad. */
-const triesOf = (count: number): number => 2 * Math.ceil(Math.log2(Math.max(1, count)));
+/** How many forms `fewestLeftOut` tries at most. */
+const triesOf = (count: number): number => GUESSES + Math.ceil(Math.log2(Math.max(1, count)));
 
-/** Finds the smallest number of the worst groups that is enough to leave out, beginning near a guess. */
+/** Finds the smallest number of the worst groups that is enough to leave out. */
 async function fewestLeftOut(
   {make, rows, original, accept}: MixedRequest,
   sensitivities: readonly Sensitivity[],
-  guessed: number,
+  whole: Measured,
   trials: Trials,
 ): Promise<Found | null> {
+  const noiseAt = foretell(sensitivities, whole);
+  // A cosine is this far from 1 with noise that has nothing to do with the signal.
+  const wanted = Math.min(accept.nsr, 2 * (1 - accept.cosine));
   let found: Found | null = null;
   // As far as is known, `fewest` are enough, and `tooFew` are not.
   let [tooFew, fewest] = [0, sensitivities.length];
-  let [next, step] = [guessed, 1];
-  while (fewest - tooFew > 1) {
-    const count = Math.max(tooFew + 1, Math.min(fewest - 1, next));
+  // What is not foretold: finer nodes have some noise too, and not all of it adds up.
+  let unforeseen = 0;
+  for (let tries = 0; fewest - tooFew > 1; tries++) {
+    const foretold = sensitivities.findIndex((_, at) => noiseAt(at) + unforeseen <= wanted);
+    const guessed = foretold === -1 ? fewest - 1 : Math.max(tooFew + 1, Math.min(fewest - 1, foretold));
+    const isBlind = tries >= GUESSES || !Number.isFinite(noiseAt(0) + unforeseen);
+    const count = isBlind ? Math.floor((tooFew + fewest) / 2) : guessed;
     const keptFloat = sensitivities.slice(0, count).flatMap(({nodes}) => nodes);
     const result = make(new Set(keptFloat));
     const measured = result.failure === null ? await trials.measure(result, rows, original) : null;
@@ -166,11 +165,19 @@ async function fewestLeftOut(
     } else {
       tooFew = count;
     }
-    // Away from the guess in growing steps, until there is one on either side; then by halving.
-    if (tooFew === 0) next = fewest - step;
-    else if (!found) next = tooFew + step;
-    else next = Math.floor((tooFew + fewest) / 2);
-    step *= 2;
+    if (measured) unforeseen = measured.nsr - noiseAt(count);
   }
   return found;
+}
+
+/** Makes a function that says how much noise is left without so many of the worst, if that of each adds to the others'. */
+function foretell(sensitivities: readonly Sensitivity[], whole: Measured): (count: number) => number {
+  const sum = sensitivities.reduce((all, {nsr}) => all + nsr, 0);
+  let left = sum;
+  const shares = sensitivities.map(({nsr}) => {
+    const share = left / sum;
+    left -= nsr;
+    return share;
+  });
+  return (count) => whole.nsr * (shares[count] ?? 0);
 }
