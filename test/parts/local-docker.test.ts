@@ -1,15 +1,21 @@
-import {readdir, readFile, stat, writeFile} from 'node:fs/promises';
+import {execFile} from 'node:child_process';
+import {chmod, mkdtemp, readdir, readFile, rm, stat, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {promisify} from 'node:util';
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest';
 import type {Status} from '../../src/core/deployment.ts';
 import type {Report} from '../../src/core/report.ts';
 import {openBench, type Bench} from '../cli/thaw.ts';
-import {skippedFor} from './debian-registry.ts';
+import {findMissing, skippedFor} from './debian-registry.ts';
 import {findMissingForDocker, openDocker, type TestDocker} from './docker.ts';
 import {makeProject, succeed} from './local-docker.ts';
 
+const run = promisify(execFile);
+
 const missing = findMissingForDocker();
+const missingForPodman = process.getuid?.() === 0 ? findMissing(['podman']) : ['podman and root'];
 const HOOKS_MS = 600_000;
 const SECRET = 'tok/en+with?odd=chars&"quotes"-4711';
 
@@ -62,7 +68,7 @@ describe.skipIf(missing.length > 0)(`functions in containers${skippedFor(missing
     expect(await containers()).toEqual([]);
     expect(await engine.docker('images', '-q', 'thaw-local/in-containers')).toBe('');
     expect(await processesNaming(bench.stateDir)).toEqual([]);
-    expect(await readdir(bench.stateDir).catch(() => [])).toEqual([]);
+    expect(await readdir(bench.stateDir, {recursive: true}).catch(() => [])).toEqual([]);
   }, HOOKS_MS);
 
   afterAll(async () => {
@@ -255,6 +261,49 @@ describe.skipIf(missing.length > 0)(`functions in containers${skippedFor(missing
       await writeFile(file, (await readFile(file, 'utf8')).replace('engine: auto', 'engine: docker'));
     }
   });
+
+  test('can be emulated as a cloud would run them', async () => {
+    const {stdout} = await succeed(bench.thaw(['deploy', 'local', '--emulate', 'lambda', '--yes'], project));
+    const url = stdout.trim().split('\t')[1] ?? '';
+    expect((await post(url)).body['uid']).toBe(65532);
+    expect(await logs()).toMatch(
+      /REPORT RequestId: .*Memory Size: 256 MB\tMax Memory Used: \d+ MB\tInit Duration/,
+    );
+  });
+
+  test.skipIf(missingForPodman.length > 0)(
+    `run in podman as well, and end with their gateway there${skippedFor(missingForPodman)}`,
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'thaw-podman-'));
+      const podman = join(folder, 'podman');
+      const settings = join(folder, 'containers.conf');
+      const storage = `--root ${folder}/data --runroot ${folder}/run --storage-driver vfs`;
+      // Its own defaults may be above what this process may have.
+      await writeFile(settings, '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n');
+      await writeFile(podman, `#!/bin/sh\nexport CONTAINERS_CONF=${settings}\nexec podman ${storage} "$@"\n`);
+      await chmod(podman, 0o755);
+      const inPodman = {...project, env: {...project.env, THAW_DOCKER: podman}};
+      const listed = async (...args: string[]): Promise<string> => (await run(podman, args)).stdout.trim();
+      try {
+        const {stdout} = await succeed(bench.thaw(['deploy', 'local', '--yes'], inPodman));
+        const url = stdout.trim().split('\t')[1] ?? '';
+        const inside = (await post(url)).body as unknown as {uid: number; root: string; env: object};
+        expect(inside).toMatchObject({uid: 65532, root: 'EROFS', env: {TOKEN: SECRET, LINES: 'one\ntwo'}});
+        const killed = await post(url, {leakMb: 1000});
+        expect(killed.body['error']).toMatchObject({code: 'OUT_OF_MEMORY'});
+        expect((await post(url)).status).toBe(200);
+        expect((await listed('ps', '--quiet')).split('\n')).toHaveLength(1);
+        process.kill(Number((await status()).facts['gatewayPid']), 'SIGKILL');
+        await eventually('no container is left', async () => (await listed('ps', '-a', '--quiet')) === '');
+        await succeed(bench.thaw(['destroy', 'local', '--yes'], inPodman));
+        expect(await listed('images', '--quiet')).toBe('');
+      } finally {
+        await bench.thaw(['destroy', 'local', '--yes'], inPodman);
+        await run(podman, ['rmi', '--all', '--force']).catch(() => undefined);
+        await rm(folder, {recursive: true, force: true, maxRetries: 5});
+      }
+    },
+  );
 
   test('say why they cannot be: no engine, and an image that the engine has lost', async () => {
     const nowhere = {...project, env: {...project.env, DOCKER_HOST: `unix://${bench.dir}/nobody.sock`}};

@@ -21,6 +21,8 @@ type DockerChoice = Extract<EngineChoice, {name: 'docker'}>;
 /** What the engine must know beside what it launches. */
 export interface DockerSurroundings {
   readonly names: ContainerNames;
+  /** The function's own folder: what a command line leaves where it was started goes with that. */
+  readonly dir: string;
   /** What command lines are run with, beside what a choice says. */
   readonly commandEnv: {readonly [name: string]: string};
   readonly explainFailure: ExplainEngineFailure;
@@ -203,6 +205,7 @@ class Container {
       }
       if (this.#asked) return {code: null, signal: null, error: null, stderr: ''};
       const child = spawn(command, [...planned.args], {
+        cwd: this.#surroundings.dir,
         env: planned.env,
         stdio: ['pipe', 'pipe', 'pipe'],
         windowsHide: true,
@@ -322,6 +325,7 @@ class Container {
     if (this.#isReady) {
       const seconds = String(Math.ceil(graceMs / 1000));
       await within(graceMs + ENGINE_GRACE_MS, this.#command('stop', '-t', seconds, this.#name));
+      this.#child?.stdin?.end();
     } else {
       this.#child?.stdin?.end();
       await within(graceMs, exited);

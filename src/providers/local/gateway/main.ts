@@ -41,6 +41,7 @@ export async function runGateway(args: readonly string[], {explainFailure}: Gate
   const hello = {protocol: PROTOCOL, thawVersion, pid: process.pid};
   const docker = createDockerEngine({
     names: containerNames(paths, name),
+    dir: paths.dir,
     commandEnv: {...commandEnvironment(process.env), ...systemEnvironment()},
     explainFailure,
   });
