@@ -1,7 +1,7 @@
 // What `thaw quantize` chooses of eight real models by each of the four objectives, with the command itself: a table,
 // and whether every choice is the best row of its own JSON. Takes minutes: each of the 32 runs measures on its own.
 //
-// Needs Python 3 with pip, npm, and dist/ to be built. Options: --rows N (24), --only NAME (models whose name has it),
+// Needs Python 3 with pip, npm, and dist/ to be built. Options: --rows N (16), --only NAME (models whose name has it),
 // --verdicts FOLDER (keeps the JSON of every run there, and takes what is there instead of running again),
 // --strict (exit 1 if a goal is missed).
 import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
@@ -15,7 +15,7 @@ import {listModels, nestedIn} from './quantize/models.mjs';
 
 const {values: given} = parseArgs({
   options: {
-    rows: {type: 'string', default: '24'},
+    rows: {type: 'string', default: '16'},
     only: {type: 'string', default: ''},
     verdicts: {type: 'string'},
     strict: {type: 'boolean', default: false},

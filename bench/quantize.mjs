@@ -40,10 +40,10 @@ const NSR_MIN = 1e-9;
 async function openTools({bundle, thaw}) {
   const {dir: onnxruntimeDir} = await thaw.hostOrt();
   const own = (mode, model, out, rows) =>
-    measure(process.execPath, [
-      join(here, 'make.mjs'),
-      ...[bundle, mode, model, out, rows, probeFile, onnxruntimeDir],
-    ]);
+    measure(
+      process.execPath,
+      [join(here, 'make.mjs'), bundle, mode, model, out, rows].concat(probeFile, onnxruntimeDir),
+    );
   const tools = [
     {
       name: 'thaw',
