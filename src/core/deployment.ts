@@ -53,13 +53,31 @@ export interface Status {
   readonly notes?: readonly string[];
 }
 
-/** One line that an instance wrote. */
+/** One request as the platform saw it. */
+export interface RequestRecord {
+  readonly method: string;
+  readonly path: string;
+  /** 499 if the client went away before there was an answer. */
+  readonly status: number;
+  /** From its arrival to the first byte of the answer; null if the platform itself answered. */
+  readonly waitedMs: number | null;
+  /** From its arrival to the end of the answer. */
+  readonly totalMs: number;
+  /** Why the platform itself answered; null if an instance did. */
+  readonly problem: string | null;
+  /** What the instance says of itself in the answer's headers, by their names. */
+  readonly evidence: {readonly [header: string]: string};
+}
+
+/** One line that an instance wrote, or that is about it. */
 export interface LogLine {
   /** ISO 8601. */
   readonly at: string;
   readonly instance: string;
-  readonly stream: 'stdout' | 'stderr' | 'platform';
+  readonly stream: 'stdout' | 'stderr' | 'platform' | 'request';
   readonly text: string;
+  /** Of the stream `request` only. */
+  readonly request?: RequestRecord;
 }
 
 /** Which log lines are wanted. */
@@ -68,6 +86,10 @@ export interface LogQuery {
   readonly sinceMs: number | null;
   /** Go on with new lines until the signal fires. */
   readonly follow: boolean;
+  /** With `follow`: have each request noted as well, where the provider can. */
+  readonly requests?: boolean;
+  /** Called once everything that happens from now on will be given. */
+  readonly onFollowing?: () => void;
 }
 
 /** What a provider itself recorded of one start of an instance, in milliseconds. */

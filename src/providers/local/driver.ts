@@ -3,6 +3,7 @@ import {checks} from './checks.ts';
 import {askGateway} from './control.ts';
 import {describeFunction} from './describe.ts';
 import type {Have} from './have.ts';
+import {followRequests} from './follow-requests.ts';
 import {inspectFunction} from './inspect.ts';
 import {limits} from './limits.ts';
 import {ops} from './ops.ts';
@@ -46,7 +47,9 @@ export const localDriver: Driver = defineDriver<LocalOptions, Have>({
     const paths = pathsOf(context.stateDir, deployment.function);
     // The log can be read when the gateway is gone as well.
     await askGateway(context, paths, 'POST', '/log/flush');
-    yield* readLogs(context, paths, query);
+    yield* query.follow && query.requests
+      ? followRequests(context, paths, query)
+      : readLogs(context, paths, query);
   },
   checks,
   prices: {

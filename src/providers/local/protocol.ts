@@ -62,6 +62,9 @@ export type FunctionState = {
 /** Answer of `POST /inspect`. */
 export type GatewayState = Hello & {readonly function: FunctionState | null};
 
+/** Body of `POST /log/follow`: requests are to be noted in the log for so long from now on. */
+export type FollowRequest = {readonly forMs: number};
+
 /** Body and answer of `POST /startup`. */
 export type StartupRequest = {readonly bootIds: readonly string[]};
 export type StartupAnswer = {readonly records: readonly StartupRecord[]};

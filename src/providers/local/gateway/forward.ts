@@ -8,6 +8,7 @@ import type {Connections} from './connections.ts';
 import {endToEnd} from './headers.ts';
 import type {Pool, Slot} from './pool.ts';
 import {Refusal} from './refusal.ts';
+import type {RequestNote} from './request-note.ts';
 
 /** One request on its way through an instance. */
 export interface Exchange {
@@ -20,6 +21,8 @@ export interface Exchange {
   readonly pool: Pool;
   readonly timeoutMs: number;
   readonly bytesMax: number;
+  /** Is told of the answer's head. */
+  readonly note: RequestNote | null;
 }
 
 /** A connection broke; whether because its instance died is known within this time, also from a container engine. */
@@ -92,6 +95,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
     if (status < 200 || this.#done || response.destroyed) return;
     const raw = (controller.rawHeaders as Buffer[]).map((part) => part.toString('latin1'));
     const headers = endToEnd(raw);
+    this.#exchange.note?.answered(raw);
     const length = valueOf(raw, 'content-length');
     if (valueOf(raw, 'x-request-id') === undefined) headers.push('x-request-id', requestId);
     if (pool.stopping) headers.push('connection', 'close');

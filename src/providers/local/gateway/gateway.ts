@@ -12,6 +12,7 @@ import type {
   ConfigureRequest,
   CreateRequest,
   Environment,
+  FollowRequest,
   FunctionState,
   GatewayState,
   Hello,
@@ -29,6 +30,7 @@ import {Metrics} from './metrics.ts';
 import {answerOwnPath, isOwnPath} from './own-paths.ts';
 import {Pool, type Recipe, type Scaling} from './pool.ts';
 import {serveRequest} from './proxy.ts';
+import {RequestNote} from './request-note.ts';
 
 /** The function while it is served. All of it is in memory alone: the environment's values must be. */
 interface Served {
@@ -61,6 +63,8 @@ export class Gateway {
   readonly #metrics = new Metrics();
   readonly #waiting = new WaitingBodies();
   #served: Served | null = null;
+  /** Until when requests are noted in the log, on the monotonic clock. */
+  #notedUntilMs = -Infinity;
   /** Changes happen one after the other, whoever asks for them. */
   #lastChange: Promise<unknown> = Promise.resolve();
 
@@ -89,6 +93,12 @@ export class Gateway {
   async flushLog(): Promise<{flushed: boolean}> {
     await this.#log.flush();
     return {flushed: true};
+  }
+
+  /** Notes requests in the log for a while: that costs a little, and is of use only while somebody reads. */
+  followRequests({forMs}: FollowRequest): {following: boolean} {
+    this.#notedUntilMs = performance.now() + forMs;
+    return {following: true};
   }
 
   /**
@@ -245,10 +255,9 @@ export class Gateway {
         );
         return;
       }
-      void serveRequest(request, response, pool, this.#waiting, this.#metrics, {
-        timeoutMs: answerMsMax(served.settings),
-        bytesMax: requestBytesMax,
-      });
+      const limits = {timeoutMs: answerMsMax(served.settings), bytesMax: requestBytesMax};
+      const note = performance.now() < this.#notedUntilMs ? new RequestNote(request, this.#log) : null;
+      void serveRequest(request, response, pool, this.#waiting, this.#metrics, limits, note);
     });
     server.on('checkContinue', (request, response) => server.emit('request', request, response));
     server.keepAliveTimeout = KEEP_ALIVE_MS;

@@ -1,5 +1,5 @@
 import {appendFile, rename, stat} from 'node:fs/promises';
-import type {LogLine} from '../../../core/deployment.ts';
+import type {LogLine, RequestRecord} from '../../../core/deployment.ts';
 
 /** Two files of this size are kept at most. */
 const FILE_BYTES_MAX = 8 * 2 ** 20;
@@ -25,13 +25,14 @@ export class LogWriter {
   }
 
   /** Never fails and never waits: a log that cannot be written must not stop what is logged. */
-  write(instance: string, stream: LogLine['stream'], text: string): void {
+  write(instance: string, stream: LogLine['stream'], text: string, request?: RequestRecord): void {
     if (this.#closed) return;
     if (this.#pendingBytes > PENDING_BYTES_MAX) {
       this.#dropped++;
       return;
     }
-    this.#push({at: new Date().toISOString(), instance, stream, text});
+    const at = new Date().toISOString();
+    this.#push({at, instance, stream, text, ...(request && {request})});
     this.#writing ??= this.#writeAll();
   }
 

@@ -5,6 +5,7 @@ import {forward} from './forward.ts';
 import type {Metrics} from './metrics.ts';
 import type {Pool, Slot} from './pool.ts';
 import {Refusal} from './refusal.ts';
+import type {RequestNote} from './request-note.ts';
 
 /** What a request may take. */
 export interface RequestLimits {
@@ -19,7 +20,11 @@ const CLIENT_GONE = 499;
 /** What a client still sends after it was refused is read for so long, so that it gets to read the refusal. */
 const LINGER_MS = 5000;
 
-/** Answers one request: finds it an instance and passes both messages through, or says why there is no answer. */
+/**
+ * Answers one request: finds it an instance and passes both messages through, or says why there is no answer.
+ *
+ * @param note is told what becomes of it; null: nobody wants to know
+ */
 export async function serveRequest(
   request: IncomingMessage,
   response: ServerResponse,
@@ -27,6 +32,7 @@ export async function serveRequest(
   waiting: WaitingBodies,
   metrics: Metrics,
   limits: RequestLimits,
+  note: RequestNote | null = null,
 ): Promise<void> {
   const startedMs = performance.now();
   const {bytesMax, timeoutMs} = limits;
@@ -49,12 +55,14 @@ export async function serveRequest(
       body ??= await waiting.read(request, bytesMax);
       slot = await waitFor(pool, response);
     }
-    await forward({request, response, requestId, slot, body, pool, timeoutMs, bytesMax});
+    note?.goesTo(slot.id);
+    await forward({request, response, requestId, slot, body, pool, timeoutMs, bytesMax, note});
     if (response.headersSent) status = response.statusCode;
   } catch (error) {
     if (error instanceof Refusal) {
       status = error.status;
       metrics.countRefusal(error.code);
+      note?.refused(error.message);
       if (pool.stopping) response.shouldKeepAlive = false;
       refuse(request, response, requestId, error);
     }
@@ -63,6 +71,7 @@ export async function serveRequest(
   } finally {
     if (body !== null) waiting.done(body);
     metrics.countRequest(status, performance.now() - startedMs);
+    note?.end(status);
     pool.depart();
   }
 }

@@ -4,6 +4,7 @@ import type {Json} from '../../../core/json.ts';
 import type {
   ConfigureRequest,
   CreateRequest,
+  FollowRequest,
   InspectRequest,
   StartupRequest,
   VersionRef,
@@ -19,6 +20,7 @@ const ROUTES: {readonly [request: string]: Route} = {
   'POST /inspect': (gateway, body) => gateway.inspect(body as InspectRequest),
   'POST /startup': (gateway, body) => gateway.startup(body as StartupRequest),
   'POST /log/flush': (gateway) => gateway.flushLog(),
+  'POST /log/follow': (gateway, body) => gateway.followRequests(body as FollowRequest),
   'PUT /function': (gateway, body) => gateway.create(body as CreateRequest),
   'PUT /function/configuration': (gateway, body) => gateway.configure(body as ConfigureRequest),
   'PUT /function/live': (gateway, body) => gateway.setLive(body as VersionRef),
