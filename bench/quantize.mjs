@@ -162,7 +162,7 @@ function judge(comparisons, idleBytes) {
       const versus = `${what} (${other.tool.name})`;
       ratios.push(other.ms / ours.ms);
       if (ours.ms > other.ms / 2) misses.time.push(`${versus} ${figure(other.ms / ours.ms)} times as fast`);
-      if (ours.bytes > other.bytes)
+      if (ours.bytes > BYTES_EQUAL * other.bytes)
         misses.bytes.push(`${versus} ${size(ours.bytes)}, not ${size(other.bytes)}`);
       if (ours.broken !== null || ours.nsr > Math.max(NSR_MIN, NSR_EQUAL * other.nsr)) {
         misses.drift.push(`${versus} nsr ${short(ours.nsr)}, not ${short(other.nsr)}`);
