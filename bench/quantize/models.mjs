@@ -9,16 +9,7 @@ const OCR = 'rapidocr_onnxruntime==1.4.4';
 const VAD = 'silero-vad==6.2.3';
 
 /** Of each model: where it is, rows for it, and the modes that other tools have for it too. */
-export function listModels({
-  madeFile,
-  noise,
-  npmFile,
-  openPython,
-  pictures,
-  pipFile,
-  sentences,
-  VARIED_SENTENCES,
-}) {
+export function listModels({madeFile, noise, npmFile, openPython, pictures, pipFile, sentences}) {
   const ocr = (name) => () => pipFile(OCR, `rapidocr_onnxruntime/models/${name}.onnx`);
   return [
     {

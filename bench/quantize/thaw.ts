@@ -13,4 +13,4 @@ export {openModel} from '../../src/model/read.ts';
 export {cacheDir, hostOrt} from '../../test/onnxruntime.ts';
 export {madeFile, npmFile, pipFile} from '../../test/parts/models.ts';
 export {openPython} from '../../test/parts/python.ts';
-export {noise, pictures, sentences, VARIED_SENTENCES} from '../../test/parts/rows.ts';
+export {noise, pictures, sentences} from '../../test/parts/rows.ts';

@@ -86,11 +86,11 @@ export async function openRegistry(options: RegistryOptions): Promise<RegistryCl
     return {base, answer: await transport.send({method: 'GET', url: base, retry, signal})};
   };
 
-  /** On this machine most registries speak plain http; one that wants TLS answers nothing that makes sense. */
+  /** On this machine most registries speak plain http; one that wants TLS says 400, leads away, or says nothing. */
   const askHere = async (): Promise<Greeting | null> => {
     try {
       const greeting = await askAt('http', false);
-      if ([200, 401].includes(greeting.answer.status)) return greeting;
+      if (!wantsTls(greeting.answer)) return greeting;
       await discard(greeting.answer);
     } catch {
       throwIfInterrupted(signal);
@@ -100,7 +100,12 @@ export async function openRegistry(options: RegistryOptions): Promise<RegistryCl
 
   const greet = async (): Promise<Greeting> => {
     const here = isLoopback(host) ? await askHere() : null;
-    if (here !== null) return here;
+    if (here !== null) {
+      const {status} = here.answer;
+      if (hasty || (status !== 429 && status < 500)) return here;
+      await discard(here.answer);
+      return askAt('http', true);
+    }
     try {
       return await askAt('https', !allowHttp && !hasty);
     } catch (error) {
@@ -172,6 +177,11 @@ export async function openRegistry(options: RegistryOptions): Promise<RegistryCl
     await transport.close();
     throw error;
   }
+}
+
+/** Whether an answer to plain http is that of a server for https. */
+function wantsTls({status}: RegistryAnswer): boolean {
+  return status === 400 || (status >= 300 && status < 400);
 }
 
 /** Whether a failed attempt at https may mean that the other side speaks http. */

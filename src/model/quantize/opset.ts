@@ -10,7 +10,7 @@ import type {GraphIndex} from './graph.ts';
 const LIFTED_FROM = 7;
 
 /** In the next but one many operators take their axes as inputs, and Softmax means something else. */
-export const LIFTED_TO = 11;
+const LIFTED_TO = 11;
 
 /** The model with the operators of opset 11, or why it cannot be had. */
 export type LiftResult = {readonly failure: null; readonly model: ModelProto} | {readonly failure: string};

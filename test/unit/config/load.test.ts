@@ -205,7 +205,7 @@ triggers: [{http: {auth: open}}]
 default: nowhere
 `;
     expect(await problemsOf(text)).toEqual([
-      '2:33 model.quantize must be auto, dynamic or none, not "int3"',
+      '2:33 model.quantize must be auto, none, dynamic, static, weights, int8-blocks, int4 or fp16, not "int3"',
       '2:56 model.accept.cosine must be written like ">=0.01", not 0.9',
       '3:22 resources.timeout must be a duration such as 500ms, 30s, 5m or 1h, not 30',
       '4:7 env.PORT is a name that thaw gives to the runtime itself',

@@ -95,9 +95,13 @@ describe('ONNX Runtime as it lies in the cache', () => {
     const zeros = await probe({model: fixture('mlp.onnx'), onnxruntime: dir, warmCalls: 3});
     expect(zeros).toMatchObject({ok: true, rows: []});
     const broken = await probe({model: fixture('models.py'), onnxruntime: dir});
-    expect(broken).toEqual({ok: false, message: expect.stringContaining('models.py')});
+    expect(broken).toEqual({
+      ok: false,
+      code: 'MODEL_INVALID',
+      message: expect.stringContaining('models.py'),
+    });
     const wrong = await probe({model: fixture('linear.onnx'), onnxruntime: dir, rows: [{features: [1]}]});
-    expect(wrong).toEqual({ok: false, message: expect.stringContaining('features')});
+    expect(wrong).toMatchObject({ok: false, message: expect.stringContaining('features')});
     const options = await probe({
       model: fixture('linear.onnx'),
       onnxruntime: dir,

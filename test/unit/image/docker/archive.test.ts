@@ -128,7 +128,10 @@ describe('an archive for engines', () => {
     const blob = blobPath(from.layoutDir, layer!.digest);
     const content = await readFile(blob);
     await rm(blob);
-    await writeFile(blob, content.map((byte) => byte ^ 1));
+    await writeFile(
+      blob,
+      content.map((byte) => byte ^ 1),
+    );
     expect(await failureOf(writeArchive(from, file, ignore, never))).toMatchObject({code: 'IMAGE_STALE'});
     expect(await readFile(file, 'utf8')).toBe('what was there');
     expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);
