@@ -131,7 +131,6 @@ export async function convertToOnnx(request: ConvertToOnnxRequest): Promise<Conv
         // Some models look as if their batch could vary, and were traced for one size after all.
         const fixedMightDo = first.varying && inputs.length > 0 && isRefusal(error);
         if (!fixedMightDo) throw error;
-        notes.push('the batch cannot vary: the model is right for the sizes that were given alone');
         const second = await convert(false);
         return {converted: second, checked: await check(second)};
       }
@@ -234,7 +233,7 @@ function report(
         : `${equal} of ${rows} equal`;
     terminal.note(`  ${output}: ${how}, held against the original`);
   }
-  terminal.note(`  next: thaw init my-function --template tabular --model ${file}`);
+  terminal.note(`  next: thaw init my-function --model ${file}`);
   terminal.result(file);
   return {
     schema: 'thaw.convert/1',

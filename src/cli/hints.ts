@@ -34,7 +34,7 @@ function conversionAdvice({
   const path = text(file, 'FILE');
   switch (reason) {
     case 'onnx':
-      return [`$ thaw init my-function --template tabular --model ${path}`];
+      return [`$ thaw init my-function --model ${path}`];
     case 'checkpoint':
       return [
         'Name the class, or a function that makes it, and the shapes of its inputs:',

@@ -5,8 +5,7 @@ import {writeWhole} from '../core/disk.ts';
 import type {HostOnnxRuntime} from '../core/ports.ts';
 import type {Calibration} from '../model/calibration.ts';
 import {inspectCpu} from '../model/cpu.ts';
-import {judge, type JudgeSettings, type Judgement} from '../model/judge.ts';
-import {createProbe} from '../model/probe.ts';
+import type {JudgeSettings, Judgement} from '../model/judge.ts';
 import type {OpenModel} from '../model/read.ts';
 import {renderJudgement, restoreJudgement} from '../model/stored-judgement.ts';
 import {verdictKey} from '../model/verdict-key.ts';
@@ -46,6 +45,11 @@ export async function judgeModel(
   const known = await restoreJudgement(await readFile(file, 'utf8').catch(() => ''), key, dir);
   if (known) return {...known, remembered: true};
 
+  // Mostly a verdict is known, and none of this is needed.
+  const [{judge}, {createProbe}] = await Promise.all([
+    import('../model/judge.ts'),
+    import('../model/probe.ts'),
+  ]);
   const probe = createProbe({
     nodePath: process.execPath,
     probeFile: join(packageDir, 'dist', 'runtime', 'probe.cjs'),

@@ -102,7 +102,7 @@ async function* inputOf(request: JsonObject): AsyncIterable<Uint8Array> {
 }
 
 /** A line of the protocol; null for any other. */
-export function parseEvent(line: string): Event | null {
+function parseEvent(line: string): Event | null {
   if (!line.startsWith('{"event": ')) return null;
   try {
     const event = JSON.parse(line) as {readonly [member: string]: Json};

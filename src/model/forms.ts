@@ -6,14 +6,14 @@ import type {Row} from './calibration.ts';
 import {createReadExternal} from './external.ts';
 import type {ChangingMode} from './plan-candidates.ts';
 import type {Probe} from './probe.ts';
-import {quantizeInt4, quantizeInt8Blocks} from './quantize/blocks.ts';
+import {quantizeInt4, quantizeInt8Blocks, switchInt4} from './quantize/blocks.ts';
 import {calibrate} from './quantize/calibrate.ts';
 import {quantizeDynamic, switchDynamic} from './quantize/dynamic.ts';
 import {quantizeFp16} from './quantize/fp16.ts';
 import {createMemo} from './quantize/memo.ts';
 import type {QuantizeInput, QuantizeResult} from './quantize/mode.ts';
 import {quantizeStatic} from './quantize/static.ts';
-import type {MakeSwitched} from './quantize/switches.ts';
+import type {MakeSwitched, SwitchedModel} from './quantize/switches.ts';
 import {quantizeWeights} from './quantize/weights.ts';
 import type {OpenModel} from './read.ts';
 import {merge} from './session-options.ts';
@@ -58,6 +58,11 @@ const MODES: {
   fp16: quantizeFp16,
 };
 
+/** The modes whose nodes can be tried in one model with switches. */
+const SWITCHED: {
+  readonly [M in ChangingMode]?: (input: QuantizeInput) => SwitchedModel | {readonly failure: string};
+} = {dynamic: switchDynamic, int4: switchInt4};
+
 /**
  * Prepares a mode for a model; `static` is calibrated.
  *
@@ -69,7 +74,8 @@ export async function prepareForm(
 ): Promise<PreparedForm | {readonly failure: string}> {
   if (mode === 'static') return prepareStatic(request);
   const memo = createMemo();
-  const makeSwitched = mode === 'dynamic' ? makerOf(request, switchDynamic, memo) : null;
+  const quantize = SWITCHED[mode];
+  const makeSwitched = quantize ? makerOf(request, quantize, memo) : null;
   return {
     make: makerOf(request, MODES[mode], memo),
     makeSwitched: makeSwitched && (() => makeSwitched(new Set())),

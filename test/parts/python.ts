@@ -31,7 +31,8 @@ export async function openPython(more: readonly string[] = []): Promise<Python> 
     await rm(folder, {recursive: true, force: true});
     await mkdir(folder, {recursive: true});
     await exec('python3', ['-m', 'venv', folder]);
-    await exec(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]);
+    const patient = ['--quiet', '--disable-pip-version-check', '--retries=10', '--timeout=60'];
+    await exec(python, ['-m', 'pip', 'install', ...patient, ...packages]);
     await mkdir(join(folder, 'making'));
     await rename(join(folder, 'making'), join(folder, 'whole'));
   }

@@ -234,9 +234,15 @@ def fit_prefix(state, wanted):
 
 def convert_module(request, conversation, module):
     inputs = named_inputs(request["inputs"], module)
+    symbolic = any(not isinstance(size, int) for each in inputs for size in each["shape"])
+    varying = request["varying"] and symbolic and varies(module, inputs)
+    if not varying:
+        inputs = [{**each, "shape": fixed(each)} for each in inputs]
     example = make_feed(inputs, EXAMPLE_SIZE)
     try:
         outputs = flatten(module(*example.values()))
+    except Refusal:
+        raise
     except Exception as error:
         shapes = ", ".join("%s %s" % (name, list(tensor.shape)) for name, tensor in example.items())
         raise Refusal(
@@ -244,11 +250,8 @@ def convert_module(request, conversation, module):
             "the model does not take %s: %s" % (shapes, one_line(error)),
             inputs=[each["name"] for each in inputs],
         ) from error
-    varying = request["varying"] and varies(module, inputs)
-    if request["varying"] and not varying:
-        inputs = [{**each, "shape": fixed(each)} for each in inputs]
-        example = make_feed(inputs, EXAMPLE_SIZE)
-        outputs = flatten(module(*example.values()))
+    if symbolic and not varying:
+        conversation.note("no dimension varies: the model is converted for the sizes that were given")
     export(request, conversation, module, inputs, example, list(outputs))
     sizes = [EXAMPLE_SIZE, OTHER_SIZE, 1] if varying else [EXAMPLE_SIZE] * 2
     rows, expected = [], []
@@ -300,8 +303,6 @@ def make_feed(inputs, size):
 
 def varies(module, inputs):
     """Whether the model runs at several sizes of what may vary."""
-    if not any(not isinstance(size, int) for each in inputs for size in each["shape"]):
-        return False
     try:
         for size in (EXAMPLE_SIZE, OTHER_SIZE, 1):
             module(*make_feed(inputs, size).values())

@@ -11,6 +11,9 @@ import {transpose} from './matrix.ts';
 import type {QuantizeInput, QuantizeResult} from './mode.ts';
 import {productAt, replaceProduct, WEIGHT_ELEMENTS_MIN} from './products.ts';
 import {rewriteNodes} from './rewrite.ts';
+import type {NodeRules} from './rewrite.ts';
+import {switchNodes} from './switches.ts';
+import type {SwitchedModel} from './switches.ts';
 
 /**
  * Keeps the weights of matrix products and embeddings as bytes, in blocks of 32 with a scale for each. See
@@ -39,6 +42,16 @@ export function quantizeInt4(input: Int4Input): QuantizeResult {
   return quantizeInBlocks(input, 4, input.sensitive);
 }
 
+/**
+ * The model with a switch at each node that `quantizeInt4` would rewrite.
+ *
+ * @throws ThawError MODEL_INVALID for a weight whose values do not fit its shape
+ */
+export function switchInt4(input: QuantizeInput): SwitchedModel | {readonly failure: string} {
+  const switched = switchNodes(input, rulesInBlocks(input, 4, new Set()));
+  return switched.failure === null ? {...switched, session: BLOCKS_SESSION} : switched;
+}
+
 type Bits = 4 | 8;
 
 function quantizeInBlocks(
@@ -46,9 +59,17 @@ function quantizeInBlocks(
   bits: Bits,
   sensitive: ReadonlySet<string> = new Set(),
 ): QuantizeResult {
-  const {model, readExternal} = input;
+  const result = rewriteNodes(input, rulesInBlocks(input, bits, sensitive));
+  return result.failure === null ? {...result, session: BLOCKS_SESSION} : result;
+}
+
+function rulesInBlocks(
+  {model, readExternal}: QuantizeInput,
+  bits: Bits,
+  sensitive: ReadonlySet<string>,
+): NodeRules {
   const users = usersIn(model.graph?.node ?? []);
-  const result = rewriteNodes(input, {
+  return {
     quantizableAt: (node, index) => {
       const own = sensitive.has(labelOf(node)) ? 8 : bits;
       return (
@@ -57,8 +78,7 @@ function quantizeInBlocks(
       );
     },
     nothing: 'it multiplies by no constant matrix, and has no embeddings',
-  });
-  return result.failure === null ? {...result, session: BLOCKS_SESSION} : result;
+  };
 }
 
 /** Without the arrangement of weights at load a product of blocks takes many times as long. */

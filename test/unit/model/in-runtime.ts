@@ -1,6 +1,7 @@
 import {mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import type {JsonObject} from '../../../src/core/json.ts';
 import type {Row} from '../../../src/model/calibration.ts';
 import type {OutputRow} from '../../../src/model/drift.ts';
 import type {ModelProto} from '../../../src/model/onnx.ts';
@@ -15,7 +16,7 @@ export interface InRuntime {
   readonly dir: string;
   readonly probe: Probe;
   /** A model's outputs for each row. */
-  run(proto: ModelProto, rows: readonly Row[]): Promise<readonly OutputRow[]>;
+  run(proto: ModelProto, rows: readonly Row[], session?: JsonObject): Promise<readonly OutputRow[]>;
   /** What lies in the folder. */
   files(): Promise<string[]>;
   close(): Promise<void>;
@@ -33,10 +34,10 @@ export async function openRuntime(signal = new AbortController().signal): Promis
   return {
     dir,
     probe,
-    async run(proto, rows) {
+    async run(proto, rows, session = {}) {
       const file = join(dir, 'run.onnx');
       await writeFile(file, bytesOf(proto));
-      const result = await probe({model: file, session: {}, rows, warmCalls: 0, wantOutputs: true});
+      const result = await probe({model: file, session, rows, warmCalls: 0, wantOutputs: true});
       await rm(file);
       if (!result.ok) throw new Error(result.message);
       return result.rows;

@@ -4,6 +4,7 @@ import {measureDrift} from '../../../src/model/drift.ts';
 import type {OutputRow} from '../../../src/model/drift.ts';
 import {DATA_TYPE} from '../../../src/model/onnx.ts';
 import type {ModelProto} from '../../../src/model/onnx.ts';
+import {quantizeInt4, switchInt4} from '../../../src/model/quantize/blocks.ts';
 import {quantizeDynamic, switchDynamic} from '../../../src/model/quantize/dynamic.ts';
 import {rankBySwitches} from '../../../src/model/quantize/rank.ts';
 import type {SwitchedModel} from '../../../src/model/quantize/switches.ts';
@@ -146,6 +147,22 @@ describe.each(SUBJECTS)('switches in a model with %s', (_, proto, row, labels) =
     const alone = await runtime.run(made, [select(row, new Set([label]))]);
     expect(nsr(await runtime.run(quantized(proto, others), [row]), alone)).toBeLessThan(NOTHING);
   });
+});
+
+test('products of 4 bits have switches too', async () => {
+  const [, proto, row, labels] = SUBJECTS[0]!;
+  const [made, whole] = [switchInt4(given(proto)), quantizeInt4(given(proto))];
+  if (made.failure !== null || whole.failure !== null) throw new Error('it cannot be quantized');
+  const sets = [new Set<string>(), new Set(labels)];
+  const [off = {}, on = {}] = await runtime.run(
+    made.model,
+    sets.map((set) => made.select(row, set)),
+    made.session,
+  );
+  const original = await runtime.run(proto, [row]);
+  expect(nsr(original, [off])).toBeLessThan(NOTHING);
+  expect(nsr(original, [on])).toBeGreaterThan(100 * NOTHING);
+  expect(nsr(await runtime.run(whole.model, [row], whole.session), [on])).toBeLessThan(NOTHING);
 });
 
 test('a model without nodes to quantize has no switches', () => {
