@@ -29,6 +29,8 @@ const CURRENT: PinSet = {
   'scikit-learn': {version: '1.9.1', mb: 9},
   skl2onnx: {version: '1.20.0', mb: 1},
   onnxmltools: {version: '1.16.0', mb: 1},
+  // onnxmltools needs it, and does not say so.
+  packaging: {version: '25.0', mb: 1},
   xgboost: {version: '3.2.0', mb: 130},
   'xgboost-cpu': {version: '3.2.0', mb: 6},
   lightgbm: {version: '4.7.0', mb: 4},
@@ -115,7 +117,7 @@ function planTabular(source: Source, python: Python): PackagePlan {
     'skl2onnx',
     'onnx',
     'joblib',
-    ...(boosted.length > 0 ? ['onnxmltools'] : []),
+    ...(boosted.length > 0 ? ['onnxmltools', 'packaging'] : []),
     ...boosted.map((library) => (library === 'xgboost' ? xgboostFor(python) : library)),
     ...(libraries.includes('pandas') ? ['pandas'] : []),
   ];
