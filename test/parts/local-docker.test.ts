@@ -5,8 +5,12 @@ import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {promisify} from 'node:util';
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest';
-import type {Status} from '../../src/core/deployment.ts';
+import type {StartupRecord, Status} from '../../src/core/deployment.ts';
+import {readRunFile} from '../../src/benchmark/run-file.ts';
 import type {Report} from '../../src/core/report.ts';
+import type {Sample} from '../../src/core/sample.ts';
+import {createHttp} from '../../src/net/http.ts';
+import {pathsOf} from '../../src/providers/local/paths.ts';
 import {openBench, type Bench} from '../cli/thaw.ts';
 import {findMissing, skippedFor} from './debian-registry.ts';
 import {findMissingForDocker, openDocker, type TestDocker} from './docker.ts';
@@ -191,6 +195,47 @@ describe.skipIf(missing.length > 0)(`functions in containers${skippedFor(missing
     expect(report.providers[0]?.notes.join()).not.toContain('not the image');
   });
 
+  test.each([0, 300])(
+    'have a residual that is what the gateway traced, a create that takes %i ms more included',
+    async (delayMs) => {
+      const slow = join(bench.dir, 'slow-docker');
+      await writeFile(
+        slow,
+        `#!/bin/sh\nif [ "$1" = run ]; then sleep ${delayMs / 1000}; fi\nexec docker "$@"\n`,
+      );
+      await chmod(slow, 0o755);
+      const delayed = {...project, env: {...project.env, THAW_DOCKER: slow}};
+      await succeed(bench.thaw(['deploy', 'local', '--yes'], delayed));
+      const file = join(bench.dir, 'traced.json');
+      await succeed(
+        bench.thaw(
+          ['benchmark', 'local', '--cold', '10', '--warm', '200', '--data', '{}', '--export', `json=${file}`],
+          delayed,
+        ),
+      );
+      const [local] = (JSON.parse(await readFile(file, 'utf8')) as Report).providers;
+      expect(local).toMatchObject({cold: {n: 10}, warm: {n: 200}});
+
+      const samples = await coldSamples(join(bench.dir, name));
+      const records = await tracedStarts(
+        pathsOf(bench.stateDir, name).socket,
+        samples.map(({evidence}) => evidence?.bootId ?? ''),
+      );
+      expect(records.map(({onDemand}) => onDemand)).toEqual(samples.map(() => true));
+      // What the gateway saw of a start, less what of it the instance accounts for.
+      const traced = median(
+        samples.map(({evidence}, i) => {
+          const {queue = 0, create = 0, listen = 0} = records[i]?.phases ?? {};
+          const {boot = 0, import: imported = 0, load = 0} = evidence?.phases ?? {};
+          return queue + create + listen - boot - imported - load;
+        }),
+      );
+      expect(traced).toBeGreaterThan(delayMs);
+      const residual = local?.cold?.phases['residual'] ?? 0;
+      expect(Math.abs(residual - traced) / traced, `${residual} and ${traced} ms`).toBeLessThan(0.1);
+    },
+  );
+
   test('that write a lot fill neither the gateway’s memory nor a disk', async () => {
     const url = await deploy();
     expect((await post(url, {printMb: 1024})).status).toBe(200);
@@ -344,3 +389,35 @@ async function allProcesses(): Promise<{pid: number; command: string}[]> {
 
 const processesNaming = async (folder: string): Promise<number[]> =>
   (await allProcesses()).filter(({command}) => command.includes(folder)).map(({pid}) => pid);
+
+/** The cold samples of the latest run that a report counts. */
+async function coldSamples(projectDir: string): Promise<Sample[]> {
+  const folder = join(projectDir, '.thaw/benchmarks');
+  const latest =
+    (await readdir(folder))
+      .filter((file) => file.endsWith('.ndjson'))
+      .sort()
+      .at(-1) ?? '';
+  const {samples} = await readRunFile(join(folder, latest));
+  return samples.filter((sample) => sample.class === 'cold' && !sample.firstAfterDeploy);
+}
+
+/** What the gateway behind a socket has recorded of starts. */
+async function tracedStarts(socketPath: string, bootIds: readonly string[]): Promise<StartupRecord[]> {
+  const answer = await createHttp()({
+    url: 'http://gateway/startup',
+    method: 'POST',
+    socketPath,
+    headers: {'content-type': 'application/json'},
+    body: JSON.stringify({bootIds}),
+    timeoutMs: 10_000,
+    signal: new AbortController().signal,
+    freshConnection: true,
+  });
+  return (JSON.parse(Buffer.from(answer.body).toString('utf8')) as {records: StartupRecord[]}).records;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return ((sorted[(sorted.length - 1) >> 1] ?? NaN) + (sorted[sorted.length >> 1] ?? NaN)) / 2;
+}
