@@ -3,6 +3,7 @@
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {freemem} from 'node:os';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {run} from '../load/tools.mjs';
@@ -39,7 +40,8 @@ export async function predict({untilMs, ...input}, {model}) {
 /** @returns why there can be no containers here, or null */
 export function whyNoContainers({thaw}) {
   const missing = thaw.findMissingForDocker();
-  if (missing.length > 0) return `no container engine answers here, and to start one ${missing} is missing`;
+  if (missing.length > 0)
+    return `no container engine answers here, and to start one this is missing: ${missing.join(', ')}`;
   if (spawnSync('cc', ['--version']).error !== undefined) return 'cc, for the empty container, is not here';
   return null;
 }
@@ -90,8 +92,9 @@ export async function compareContainers(place, {cold, burst}, goals) {
       }
     }
     showStarts(ways, cold, goals);
-    if (burst > 0) {
-      const answer = await askAtOnce(target, burst, 20_000 + burst * 800);
+    const atOnce = Math.min(burst, Math.floor(freemem() / (MEMORY_MB << 20)));
+    if (atOnce > 0) {
+      const answer = await askAtOnce(target, atOnce, 20_000 + atOnce * 800);
       printTable(BURST_HEAD, [burstRow('the Docker engine', answer)], {texts: 1});
       checkBurst('the Docker engine', answer, goals);
     }
@@ -170,9 +173,12 @@ function showStarts(ways, rounds, goals) {
   rows.push(['the engine: the same until it is removed', ms(ends, 1), '', '', '']);
   printTable(['start', 'ms', 'range', 'beyond the engine', 'times'], rows, {texts: 1});
 
-  const phases = ways[2].starts.map((start) => start.phases);
+  const phases = ways[2].starts.map(({totalMs, phases}) => {
+    const {queue, create, listen, infer, ...within} = phases;
+    // Boot, import and load lie within listen. The rest is the request's own way there and back.
+    return {queue, create, listen, ...within, infer, rest: totalMs - queue - create - listen - infer};
+  });
   const names = Object.keys(phases[0]);
-  // Boot, import and load lie within listen, as does what waits for them.
   printTable(
     ['thaw’s phases, ms', ...names],
     [['median', ...names.map((name) => ms(median(phases.map((phase) => phase[name] ?? NaN)), 1))]],
