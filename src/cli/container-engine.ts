@@ -21,7 +21,9 @@ export const openContainerEngine: OpenContainerEngine = async ({command, env, an
   const engine = await openEngine(named, signal, {env, answerMs});
   return {
     command: engine.command,
-    ...engine.version,
+    version: engine.version.version,
+    platform: engine.version.platform,
+    sure: named !== null || engine.version.daemon,
     run: (purpose, args) => engine.run(purpose, args),
     async bring(image, name, progress) {
       const {bringImage} = await import('./bring-image.ts');

@@ -119,6 +119,8 @@ export interface ContainerEngine {
   readonly version: string;
   /** The platform whose images it runs without emulation. */
   readonly platform: string;
+  /** Whether it is sure to run containers: its daemon answers, or the user named it. */
+  readonly sure: boolean;
   /** Gives the engine an image under a name, and sends it only if it is not there yet. */
   bring(image: ImageOnDisk, name: string, progress: ProgressFn): Promise<{readonly present: boolean}>;
   /** Runs any command and returns what it writes. `purpose` is what it is for, as a person would say it. */

@@ -14,6 +14,8 @@ export interface EngineVersion {
   readonly version: string;
   /** The platform whose images it runs without emulation, such as linux/amd64. */
   readonly platform: string;
+  /** Whether a daemon answered; Podman's command line needs none, and may still find that it cannot run anything. */
+  readonly daemon: boolean;
 }
 
 /** What to build an image from. */
@@ -117,8 +119,11 @@ export function parseVersion(text: string): EngineVersion | null {
   const version = part?.Version ?? part?.Components?.[0]?.Version;
   if (typeof version !== 'string') return null;
   const {Os, Arch, OsArch} = {...document.Client, ...part};
-  if (typeof OsArch === 'string') return {version, platform: OsArch};
-  return typeof Os === 'string' && typeof Arch === 'string' ? {version, platform: `${Os}/${Arch}`} : null;
+  const daemon = Boolean(document.Server);
+  if (typeof OsArch === 'string') return {version, platform: OsArch, daemon};
+  return typeof Os === 'string' && typeof Arch === 'string'
+    ? {version, platform: `${Os}/${Arch}`, daemon}
+    : null;
 }
 
 /** What engines say of an image that they do not have. */

@@ -18,6 +18,7 @@ const thaw = async (...args: string[]): Promise<string> => {
     THAW_STATE_DIR: join(dir, 'state'),
     THAW_CACHE_DIR: cacheDir(),
     THAW_BASE: 'host',
+    THAW_DOCKER: 'none',
   };
   const bin = join(dir, 'node_modules', 'thaw', 'bin', 'run.js');
   return (await run(process.execPath, [bin, ...args], {cwd: join(dir, 'work'), env})).stdout;

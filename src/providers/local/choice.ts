@@ -20,6 +20,8 @@ export type FoundEngine = {
   readonly version: string;
   /** The platform whose images it runs without emulation. */
   readonly platform: string;
+  /** Whether it is sure to run containers: its daemon answers, or the user named it. */
+  readonly sure: boolean;
 };
 
 /** Why there is none that could be used. */
@@ -32,8 +34,8 @@ export type EngineLook = {readonly found: FoundEngine} | {readonly failure: NoEn
 export type Chosen = {readonly engine: EngineChoice; readonly why: string};
 
 /**
- * Chooses the engine: containers where an engine answers that runs the image as it is, else processes; or what the
- * user wants.
+ * Chooses the engine: containers where an engine is sure to run, and to run the image as it is, else processes; or what
+ * the user wants.
  *
  * @throws ThawError as the look failed, if it has to be containers
  */
@@ -51,7 +53,11 @@ export function chooseEngine(
     }
     return {engine: {name: 'process'}, why: failure.message};
   }
-  const {command, env, version, platform: runs} = look.found;
+  const {command, env, version, platform: runs, sure} = look.found;
+  if (wish === 'auto' && !sure) {
+    const why = `${command} ${version} has no daemon that says whether it can run; THAW_DOCKER=${command} takes it`;
+    return {engine: {name: 'process'}, why};
+  }
   const what = `${command} ${version} answers`;
   const fits = platform === null || platform === runs;
   if (wish === 'auto' && !fits) {

@@ -44,9 +44,9 @@ export async function inspectContainers(
   const answerMs = wish === 'auto' ? AUTO_ANSWER_MS : ANSWER_MS;
   try {
     const engine = await context.ports.openContainerEngine({command: null, env, answerMs}, context.signal);
-    const {command, version, platform} = engine;
+    const {command, version, platform, sure} = engine;
     const images = used.length === 0 ? [] : await listImages(engine, containerNames(paths, name));
-    return {look: {found: {command, env, version, platform}}, images, used};
+    return {look: {found: {command, env, version, platform, sure}}, images, used};
   } catch (error) {
     if (!(error instanceof ThawError) || error.code === 'INTERRUPTED') throw error;
     const {code, message, facts} = error;

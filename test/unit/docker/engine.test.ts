@@ -84,7 +84,7 @@ describe('the engine that is found', () => {
     const {command, version} = await openEngine(null, never);
     expect({command, version}).toEqual({
       command: 'podman',
-      version: {version: '4.3.1', platform: 'linux/arm64'},
+      version: {version: '4.3.1', platform: 'linux/arm64', daemon: false},
     });
   });
 
@@ -122,6 +122,7 @@ describe('the engine that is found', () => {
     expect((await openEngine('docker', never)).version).toEqual({
       version: '20.10.24',
       platform: 'linux/amd64',
+      daemon: true,
     });
   });
 

@@ -22,8 +22,9 @@ import {parseStartEvent} from '../../../src/providers/local/start-event.ts';
 const image = digestOf('an image');
 
 describe('the choice of an engine', () => {
-  const found = {command: 'docker', env: {}, version: '28.0.1', platform: 'linux/amd64'};
+  const found = {command: 'docker', env: {}, version: '28.0.1', platform: 'linux/amd64', sure: true};
   const answers: EngineLook = {found};
+  const unsure: EngineLook = {found: {...found, command: 'podman', version: '4.3.1', sure: false}};
   const nobody: EngineLook = {
     failure: {
       code: 'ENGINE_UNAVAILABLE',
@@ -44,6 +45,11 @@ describe('the choice of an engine', () => {
     ['nobody answers', nobody, 'no engine runs behind docker'],
     ['nobody looked', null, 'nobody looked'],
     [
+      'the engine has no daemon, and nobody named it',
+      unsure,
+      'podman 4.3.1 has no daemon that says whether it can run; THAW_DOCKER=podman takes it',
+    ],
+    [
       'the engine runs another platform',
       answers,
       'docker 28.0.1 answers, but runs linux/amd64, and the image is for linux/arm64',
@@ -54,6 +60,7 @@ describe('the choice of an engine', () => {
 
   it('is what the user wants, and fails if that cannot be', () => {
     expect(chooseEngine('process', answers, 'linux/amd64').engine.name).toBe('process');
+    expect(chooseEngine('docker', unsure, 'linux/amd64').engine).toMatchObject({command: 'podman'});
     const emulated = chooseEngine('docker', answers, 'linux/arm64');
     expect(emulated.engine.name).toBe('docker');
     expect(emulated.why).toContain('emulated');
