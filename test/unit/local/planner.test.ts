@@ -154,7 +154,7 @@ describe('a deploy', () => {
 
   describe('where a container engine answers', () => {
     const engine = {name: 'docker', command: 'docker', env: {}} as const;
-    const found = {command: 'docker', env: {}, version: '28.0.1', platform: 'linux/amd64'};
+    const found = {command: 'docker', env: {}, version: '28.0.1', platform: 'linux/amd64', sure: true};
     const tag = `thaw-local/probe:${imageA.slice(7, 19)}.01234567`;
     const inDocker: Have = {
       ...withFunction({settings: {...served.settings, engine}}),
