@@ -3,7 +3,7 @@ import {readFileSync} from 'node:fs';
 /** The commands in the order in which a project needs them. */
 export const COMMAND_GROUPS: {readonly [title: string]: readonly string[]} = {
   Start: ['init', 'convert', 'quantize', 'package'],
-  Run: ['plan', 'deploy', 'invoke', 'status', 'logs', 'warm'],
+  Run: ['plan', 'deploy', 'dev', 'invoke', 'status', 'logs', 'warm'],
   Measure: ['benchmark', 'compare'],
   'Look after': ['rollback', 'destroy', 'cache'],
 };

@@ -11,10 +11,17 @@ const NONE = 'none';
  * @throws ThawError USAGE if the provider has no such option, or the value is none of those it takes
  */
 export function overrideOption(provider: ProjectProvider, option: string, value: string): ProjectProvider {
-  const {driver, config} = provider;
+  const {driver} = provider;
   const properties = driver.optionsSchema['properties'] as {readonly [name: string]: JsonObject} | undefined;
-  const values = properties?.[option]?.['enum'];
+  const property = properties?.[option];
+  const values = property?.['enum'];
   const flag = `--${option}`;
+  if (isInteger(property)) {
+    if (!/^\d{1,9}$/.test(value)) {
+      throw new ThawError('USAGE', `${flag} must be a whole number, not ${value}`, {flag});
+    }
+    return withOption(provider, option, Number(value));
+  }
   if (!Array.isArray(values)) {
     throw new ThawError('USAGE', `${flag} cannot be used with ${driver.name}`, {flag, provider: driver.name});
   }
@@ -22,11 +29,17 @@ export function overrideOption(provider: ProjectProvider, option: string, value:
   if (!known.includes(value)) {
     throw new ThawError('USAGE', `${flag} must be one of ${known.join(', ')}, not ${value}`, {flag, known});
   }
-  const given: Json = value === NONE ? null : value;
+  return withOption(provider, option, value === NONE ? null : value);
+}
+
+function withOption({driver, config}: ProjectProvider, option: string, value: Json): ProjectProvider {
   const section = config.options;
-  const options = {...(isObject(section) ? section : {}), [option]: given};
+  const options = {...(isObject(section) ? section : {}), [option]: value};
   return {driver, config: {...config, options}, site: driver.open(options)};
 }
+
+const isInteger = (property: JsonObject | undefined): boolean =>
+  [property?.['type'] ?? []].flat().includes('integer');
 
 const isObject = (value: Json): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

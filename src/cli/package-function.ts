@@ -52,6 +52,8 @@ export interface PackageRequest {
   readonly allowHttp: boolean;
   /** Where it shall go beside that. */
   readonly outputs: OutputFlags;
+  /** `steps`: no tables, and no result, for packaging is only a part of what is done. */
+  readonly report?: 'whole' | 'steps';
   readonly signal: AbortSignal;
 }
 
@@ -86,7 +88,7 @@ async function packageFor(
   outputs: Outputs,
   target: OpenPushTarget | null,
 ): Promise<Packaged> {
-  const {project, workshop, terminal, signal} = request;
+  const {project, workshop, terminal, report = 'whole', signal} = request;
   const {config} = project;
   const platform = request.platform ?? config.image.platform;
   const wanted = await readBaseRequest(request.base ?? config.image.base, platform, signal);
@@ -115,7 +117,7 @@ async function packageFor(
       remembered ? `model as measured before: ${verdict.why}` : `model: ${verdict.why}`,
   );
   const {verdict, chosen} = judgement;
-  terminal.note(renderVerdict(verdict, terminal.paint));
+  if (report === 'whole') terminal.note(renderVerdict(verdict, terminal.paint));
 
   const imageRuntime = await withTask(
     terminal,
@@ -153,7 +155,7 @@ async function packageFor(
       }),
     ({image}) => `image for ${image.platform}`,
   );
-  terminal.note(renderImage(image, terminal.paint));
+  if (report === 'whole') terminal.note(renderImage(image, terminal.paint));
   const sbom = await writeSbom(config, {
     image,
     thawVersion: workshop.installation.version,
@@ -174,7 +176,8 @@ async function packageFor(
     signal,
   });
   const {engineImage} = delivered;
-  terminal.result(pushed?.reference ?? engineImage?.pushed ?? engineImage?.reference ?? image.digest);
+  const name = pushed?.reference ?? engineImage?.pushed ?? engineImage?.reference ?? image.digest;
+  if (report === 'whole') terminal.result(name);
   return {image, layoutDir, verdict, sbom, pushed, delivered};
 }
 

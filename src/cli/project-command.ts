@@ -61,7 +61,7 @@ export abstract class ProjectCommand<C extends typeof Command = typeof Command> 
     );
   }
 
-  private configFile(): string | undefined {
+  protected configFile(): string | undefined {
     return (this.flags as {config?: string}).config;
   }
 }

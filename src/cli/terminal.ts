@@ -41,6 +41,13 @@ export class Terminal {
     this.#redact = redact;
   }
 
+  /** One for steps that are told of in another way: it gives warnings alone. */
+  muted(): Terminal {
+    const muted = new Terminal({...this.options, json: true, quiet: true, verbose: false});
+    muted.redactWith((text) => this.#redact(text));
+    return muted;
+  }
+
   /** A line of the command's result. */
   result(text: string): void {
     if (!this.options.json) process.stdout.write(`${this.#redact(text)}\n`);

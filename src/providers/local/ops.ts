@@ -24,6 +24,9 @@ const GATEWAY_POLL_MS = 15;
 /** Between the moment a gateway lets go of its socket and the end of its process. */
 const GATEWAY_END_MS = 3000;
 
+/** Why a gateway that was just started may have got no function to serve. */
+const BEGINS_NOTHING = ['PORT_IN_USE', 'PERMISSION_DENIED', 'INSTANCE_FAILED'];
+
 /** The only code of this driver that writes. Each op reads its arguments as the planner wrote them. */
 export const ops: {readonly [name: string]: Op} = {
   'local:StartGateway': op(async (context, paths, args) => {
@@ -48,8 +51,30 @@ export const ops: {readonly [name: string]: Op} = {
       return {url: `http://127.0.0.1:${port}/`, version: live.version};
     } catch (error) {
       // A gateway without a function is of no use to anybody.
-      if (error instanceof ThawError && ['PORT_IN_USE', 'PERMISSION_DENIED'].includes(error.code)) {
+      if (error instanceof ThawError && BEGINS_NOTHING.includes(error.code)) {
         await undoStart(context, paths, isNew ? live : null);
+      }
+      throw error;
+    }
+  }),
+
+  'local:ReplaceFunction': op(async (context, paths, args) => {
+    const {live, settings, env} = args as CreateRequest;
+    const name = args['function'] as string;
+    const isNew = await prepareVersion(context, paths, name, live, [settings.engine]);
+    try {
+      const {port} = await tellGateway<{port: number}>(context, paths, 'PUT', '/function', {
+        live,
+        settings,
+        env,
+      });
+      await pruneVersions(paths, live.version);
+      await removeOtherImages(context, paths, name, await listVersions(paths));
+      return {url: `http://127.0.0.1:${port}/`, version: live.version};
+    } catch (error) {
+      // What never took over is nothing that anybody could want to go back to.
+      if (isNew && error instanceof ThawError && error.code === 'INSTANCE_FAILED') {
+        await rm(versionDir(paths, live.version), {recursive: true, force: true});
       }
       throw error;
     }

@@ -13,6 +13,8 @@ export type LocalOptions = {
   readonly idleTimeoutMs: number;
   /** The port of 127.0.0.1 to listen on; null: the one it had before, or any. */
   readonly port: number | null;
+  /** When a changed function takes over: once an instance of it has started, or (null) at once. */
+  readonly replace: 'when-ready' | null;
 };
 
 const ENGINES = ['auto', 'process', 'docker'] as const;
@@ -48,6 +50,12 @@ export const optionsSchema: JsonObject = {
       default: null,
       examples: [8080],
       description: 'The port of 127.0.0.1 to listen on; null for any.',
+    },
+    replace: {
+      enum: ['when-ready', null],
+      default: null,
+      description:
+        'When a changed function takes over from the one before: when-ready: once an instance of it has started, and never if none can; null: at once.',
     },
   },
 };
@@ -94,6 +102,12 @@ export function parseOptions(raw: Json): LocalOptions {
     problems.push({path: ['port'], message});
   }
 
+  const replace = section['replace'] ?? null;
+  if (replace !== null && replace !== 'when-ready') {
+    const message = `must be when-ready or null, not ${JSON.stringify(replace)}`;
+    problems.push({path: ['replace'], message});
+  }
+
   if (problems.length > 0) {
     const all = problems.map(({path, message}) => [...path, message].join(' ')).join('; ');
     throw new ThawError('CONFIG_INVALID', `providers.local: ${all}`, {problems});
@@ -103,6 +117,7 @@ export function parseOptions(raw: Json): LocalOptions {
     emulate: emulate as Cloud | null,
     idleTimeoutMs: idleTimeoutMs as number,
     port: port as number | null,
+    replace: replace as LocalOptions['replace'],
   };
 }
 

@@ -44,13 +44,18 @@ export function planDeploy(fn: FunctionSpec, options: LocalOptions, have: Have):
     const isThere = have.versions.some(({version}) => version === served.live.version);
     const isAnother = served.live.image !== fn.image || !isThere;
     const live = isAnother ? versionFor(fn, have) : served.live;
-    if (isAnother) {
-      // Between this step and the next, instances are still run as before.
-      const engines = [chosen.engine, served.settings.engine];
-      steps.push(updateCode(fn, isThere ? served.live : null, live, engines));
-    }
+    const from = isThere ? served.live : null;
     const changes = settingChanges(served, settings, fn.env);
-    if (changes.length > 0) steps.push(updateConfiguration(fn, settings, live, changes));
+    if (options.replace === 'when-ready') {
+      if (isAnother || changes.length > 0) steps.push(replaceFunction(fn, settings, from, live, changes));
+    } else {
+      if (isAnother) {
+        // Between this step and the next, instances are still run as before.
+        const engines = [chosen.engine, served.settings.engine];
+        steps.push(updateCode(fn, from, live, engines));
+      }
+      if (changes.length > 0) steps.push(updateConfiguration(fn, settings, live, changes));
+    }
     if (steps.length === 0 && isImageGone(fn, settings.engine, have)) {
       steps.push(bringImage(fn, served.live, settings.engine));
     }
@@ -207,6 +212,21 @@ function updateConfiguration(
   };
   const why = `${changes.map(({path}) => path).join(', ')} changed`;
   return {id: 'configuration', op: 'local:UpdateFunctionConfiguration', args, changes, why};
+}
+
+/** Code and settings in one step: what is tried before it takes over is what will be served then. */
+function replaceFunction(
+  fn: FunctionSpec,
+  settings: Settings,
+  from: VersionRef | null,
+  live: VersionRef,
+  settingChanges: readonly Change[],
+): Step {
+  const image = {path: 'image', from: from?.image ?? null, to: fn.image};
+  const changes = from?.image === fn.image ? [...settingChanges] : [image, ...settingChanges];
+  const args = {function: fn.name, live, settings, env: values(fn.env)};
+  const why = `${changes.map(({path}) => path).join(', ')} changed; it takes over once it has started`;
+  return {id: 'function', op: 'local:ReplaceFunction', args, changes, why};
 }
 
 /** Whether the engine has lost what it was given, as by a clean-up of its images. */

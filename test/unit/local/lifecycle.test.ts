@@ -47,6 +47,41 @@ describe('a deployment', () => {
     expect(changed.steps.map(({changes}) => changes.map(({path}) => path))).toEqual([['env.TOKEN']]);
   });
 
+  it('that is replaced when ready goes on as before if the change cannot start, and keeps nothing of it', async () => {
+    const site = await newSite({replace: 'when-ready'});
+    await site.deploy({env: {LEVEL: 'one'}});
+    await expect(
+      site.deploy({image: imageB.image.digest, env: {LEVEL: 'two', FAIL_START: 'no such thing'}}),
+    ).rejects.toMatchObject({
+      code: 'INSTANCE_FAILED',
+      message: expect.stringContaining('no such thing') as string,
+    });
+    const answer = await site.post({env: true});
+    expect(bodyOf(answer)['env']).toMatchObject({LEVEL: 'one', THAW_IMAGE: imageA.image.digest});
+    expect((await site.view()).status).toMatchObject({
+      state: 'ready',
+      versions: [{version: '1', live: true}],
+    });
+
+    const {versions} = await site.deploy({image: imageB.image.digest, env: {LEVEL: 'two'}});
+    expect(versions.map(({version, live}) => [version, live])).toEqual([
+      ['1', false],
+      ['2', true],
+    ]);
+    // It has started already.
+    expect((await site.view()).status.instances).toMatchObject([{state: 'idle', requests: 0}]);
+    expect(bodyOf(await site.post({env: true}))['env']).toMatchObject({LEVEL: 'two'});
+  });
+
+  it('that is to be replaced when ready is not even begun if it cannot start', async () => {
+    const site = await newSite({replace: 'when-ready'});
+    await expect(site.deploy({env: {FAIL_START: 'no such thing'}})).rejects.toMatchObject({
+      code: 'INSTANCE_FAILED',
+    });
+    expect((await site.view()).status.state).toBe('absent');
+    expect(await site.pids()).toEqual({gateways: [], instances: []});
+  });
+
   it('answers with new code, environment and limits as soon as the change is applied', async () => {
     const site = await newSite();
     await site.deploy({env: {LEVEL: 'one'}});

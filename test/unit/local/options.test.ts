@@ -16,17 +16,25 @@ function problemsOf(raw: Json): {path: string[]; message: string; knownKeys?: st
 
 describe('the section providers.local', () => {
   it('is complete when nothing is written', () => {
-    const defaults = {engine: 'auto', emulate: null, idleTimeoutMs: 300_000, port: null};
+    const defaults = {engine: 'auto', emulate: null, idleTimeoutMs: 300_000, port: null, replace: null};
     expect(parseOptions({})).toEqual(defaults);
     expect(parseOptions(null)).toEqual(defaults);
   });
 
   it('is read as it is written', () => {
-    expect(parseOptions({engine: 'process', emulate: 'lambda', idleTimeout: '1.5s', port: 8080})).toEqual({
+    const written = {
+      engine: 'process',
+      emulate: 'lambda',
+      idleTimeout: '1.5s',
+      port: 8080,
+      replace: 'when-ready',
+    };
+    expect(parseOptions(written)).toEqual({
       engine: 'process',
       emulate: 'lambda',
       idleTimeoutMs: 1500,
       port: 8080,
+      replace: 'when-ready',
     });
   });
 
@@ -37,9 +45,13 @@ describe('the section providers.local', () => {
       path: ['idelTimeout'],
       message: 'unknown key',
       unknownKey: true,
-      knownKeys: ['engine', 'emulate', 'idleTimeout', 'port'],
+      knownKeys: ['engine', 'emulate', 'idleTimeout', 'port', 'replace'],
     });
     expect(problems[2]?.message).toContain('not 5');
+  });
+
+  it('refuses another moment to replace than it knows', () => {
+    expect(problemsOf({replace: 'at-once'}).map(({path}) => path)).toEqual([['replace']]);
   });
 
   it.each([0, 65_536, 1.5, '80'])('refuses the port %j', (port) => {

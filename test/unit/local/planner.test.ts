@@ -201,6 +201,18 @@ describe('a deploy', () => {
     });
   });
 
+  it('that takes over when it is ready brings code and settings in one step', () => {
+    const ready = {...options, replace: 'when-ready'} as const;
+    const plan = planDeploy({...fn, image: imageB, env: {...fn.env, TOKEN: 'hmac:3'}}, ready, deployed);
+    expect(plan.steps.map(({op, changes}) => [op, changes.map(({path}) => path)])).toEqual([
+      ['local:ReplaceFunction', ['image', 'options.replace', 'env.TOKEN']],
+    ]);
+    expect(plan.steps[0]?.args).toMatchObject({live: {version: '2', image: imageB}});
+    const settled = withFunction({settings: {...served.settings, options: ready}});
+    expect(planDeploy(fn, ready, settled).steps).toEqual([]);
+    expect(opsOf(planDeploy({...fn, image: imageB}, ready, settled))).toEqual(['local:ReplaceFunction']);
+  });
+
   it('replaces the gateway of another thaw', () => {
     const plan = planDeploy(fn, options, {...deployed, thawVersion: '2.0.0'});
     expect(opsOf(plan)).toEqual(['local:StartGateway', 'local:CreateFunction', 'local:PutWarm']);

@@ -282,4 +282,71 @@ describe('a pool', () => {
     expect(text).toContain('thaw_instance_exits_total{reason="out_of_memory"} 1\n');
     expect(text).toContain('thaw_boots_total{result="ready"} 1\n');
   });
+
+  describe('with a change that takes over when it is ready', () => {
+    const changed = {...recipe, env: {LEVEL: 'new'}};
+    const {signal} = new AbortController();
+    const readyWith = async (pool: Pool, puppets: Puppet[]): Promise<string> => {
+      const asked = queue(pool);
+      puppets[0]?.becomeReady();
+      await passMs(0);
+      return asked;
+    };
+
+    it('is served by an instance that has started, and what was there ends after what it has', async () => {
+      const {pool, puppets, lines} = makePool();
+      const old = await readyWith(pool, puppets);
+      const tried = pool.tryInstance(changed, 10_000, signal);
+      expect(puppets[1]?.launch.env).toEqual({LEVEL: 'new'});
+      // Whoever comes meanwhile does not wait for it.
+      expect(pool.readyCount).toBe(1);
+      expect(pool.take()).toBeNull();
+      puppets[1]?.becomeReady();
+      const heir = await tried;
+      expect(pool.instances()).toHaveLength(1);
+      pool.use(changed, scaling, heir);
+      expect(pool.take()?.id).toBe(heir.id);
+      expect(pool.instances().map(({id, state}) => [id, state])).toEqual([
+        [old, 'stopping'],
+        [heir.id, 'busy'],
+      ]);
+      expect(lines).toContain('ending: the function was changed');
+      expect(puppets).toHaveLength(2);
+    });
+
+    it('goes on as before when none can start', async () => {
+      const {pool, puppets} = makePool();
+      const old = await readyWith(pool, puppets);
+      const tried = pool.tryInstance(changed, 10_000, signal);
+      const waiting = queue(pool);
+      puppets[1]?.failToStart('broken');
+      await expect(tried).rejects.toThrow('an instance could not start: broken');
+      expect(puppets[1]?.killed).toBe(true);
+      expect(pool.problem).toBeNull();
+      // Nobody who waits is told of it, and the next instance is of the old recipe.
+      puppets[2]?.becomeReady();
+      await passMs(0);
+      expect(await waiting).toBe(puppets[2]?.launch.id);
+      expect(puppets[2]?.launch.env).toEqual({});
+      expect(pool.instances().map(({id}) => id)).toContain(old);
+    });
+
+    it('gives up on one that takes too long, and on one that is not wanted any more', async () => {
+      const {pool, puppets} = makePool();
+      const late = pool.tryInstance(changed, 10_000, signal).catch((error: Error) => error.message);
+      await passMs(10_000);
+      puppets[0]?.failToStart('it was ended by SIGKILL before it was ready');
+      expect(await late).toBe('an instance could not start: it was not ready within 10000 ms');
+
+      const unwanted = new AbortController();
+      const dropped = pool
+        .tryInstance(changed, 10_000, unwanted.signal)
+        .catch((error: Error) => error.message);
+      unwanted.abort();
+      expect(puppets[1]?.killed).toBe(true);
+      puppets[1]?.failToStart('it was ended by SIGKILL before it was ready');
+      expect(await dropped).toBe('an instance could not start: it is not wanted any more');
+      expect(pool.instances()).toEqual([]);
+    });
+  });
 });

@@ -28,7 +28,7 @@ import {WaitingBodies} from './body.ts';
 import type {LogWriter} from './logs.ts';
 import {Metrics} from './metrics.ts';
 import {answerOwnPath, isOwnPath} from './own-paths.ts';
-import {Pool, type Recipe, type Scaling} from './pool.ts';
+import {Pool, type Recipe, type Scaling, type Slot} from './pool.ts';
 import {serveRequest} from './proxy.ts';
 import {RequestNote} from './request-note.ts';
 
@@ -65,6 +65,8 @@ export class Gateway {
   #served: Served | null = null;
   /** Until when requests are noted in the log, on the monotonic clock. */
   #notedUntilMs = -Infinity;
+  /** Ends the try of an instance that shall take over. */
+  #trying = new AbortController();
   /** Changes happen one after the other, whoever asks for them. */
   #lastChange: Promise<unknown> = Promise.resolve();
 
@@ -104,7 +106,7 @@ export class Gateway {
   /**
    * Begins to serve, or changes what is served into this.
    *
-   * @throws ThawError PORT_IN_USE, PERMISSION_DENIED; then nothing has changed
+   * @throws ThawError PORT_IN_USE, PERMISSION_DENIED, INSTANCE_FAILED; then nothing has changed
    */
   create({live, settings, env}: CreateRequest): Promise<{port: number}> {
     return this.#change(async () => {
@@ -158,7 +160,9 @@ export class Gateway {
 
   /** Ends the function: its instances and its port. */
   delete(): Promise<{deleted: boolean}> {
+    this.#trying.abort();
     return this.#change(async () => {
+      this.#trying = new AbortController();
       const served = this.#served;
       if (served === null) return {deleted: false};
       await end(served);
@@ -187,33 +191,57 @@ export class Gateway {
   }
 
   async #begin(live: VersionRef, settings: Settings, env: Environment): Promise<Served> {
+    const recipe = this.#recipe(live, settings, env);
+    const scaling = scalingOf({settings, warmMin: 0});
     const {server, port} = await this.#listen(settings.options.port, null);
     await this.#engine.prepare?.(settings.engine);
-    const pool = new Pool(
-      this.#engine,
-      this.#recipe(live, settings, env),
-      scalingOf({settings, warmMin: 0}),
-      {
-        trace: this.#trace,
-        metrics: this.#metrics,
-        onLine: (instance, stream, text) => this.#log.write(instance, stream, text),
-      },
-    );
+    const pool = new Pool(this.#engine, recipe, scaling, {
+      trace: this.#trace,
+      metrics: this.#metrics,
+      onLine: (instance, stream, text) => this.#log.write(instance, stream, text),
+    });
+    if (settings.options.replace === 'when-ready') {
+      try {
+        pool.use(recipe, scaling, await this.#tryInstance(pool, recipe, scaling));
+      } catch (error) {
+        void close(server);
+        throw error;
+      }
+    }
     return {live, settings, env, warmMin: 0, port, server, pool};
   }
 
   async #apply(served: Served, live: VersionRef, settings: Settings, env: Environment): Promise<void> {
-    const wantedPort = settings.options.port;
-    if (wantedPort !== null && wantedPort !== served.port) {
-      const {server, port} = await this.#listen(wantedPort, served.port);
-      void close(served.server);
-      Object.assign(served, {server, port});
-    }
+    const {pool, warmMin} = served;
+    const recipe = this.#recipe(live, settings, env);
+    const scaling = scalingOf({settings, warmMin});
     if (canonicalJson(settings.engine) !== canonicalJson(served.settings.engine)) {
       await this.#engine.prepare?.(settings.engine);
     }
+    const tries = settings.options.replace === 'when-ready' && !pool.uses(recipe);
+    const heir = tries ? await this.#tryInstance(pool, recipe, scaling) : null;
+    const wantedPort = settings.options.port;
+    if (wantedPort !== null && wantedPort !== served.port) {
+      try {
+        const {server, port} = await this.#listen(wantedPort, served.port);
+        void close(served.server);
+        Object.assign(served, {server, port});
+      } catch (error) {
+        heir?.run.kill();
+        throw error;
+      }
+    }
     Object.assign(served, {live, settings, env});
-    served.pool.use(this.#recipe(live, settings, env), scalingOf(served));
+    pool.use(recipe, scaling, heir);
+  }
+
+  /** @throws ThawError INSTANCE_FAILED */
+  async #tryInstance(pool: Pool, recipe: Recipe, {startTimeoutMs}: Scaling): Promise<Slot> {
+    try {
+      return await pool.tryInstance(recipe, startTimeoutMs, this.#trying.signal);
+    } catch (error) {
+      throw new ThawError('INSTANCE_FAILED', messageOf(error), {function: this.#name});
+    }
   }
 
   #recipe({version, image}: VersionRef, {resources, engine, options}: Settings, env: Environment): Recipe {

@@ -57,6 +57,8 @@ export interface Place {
   leave(reason: Error): void;
 }
 
+type Connect = Awaited<ReturnType<typeof Connections.prepare>>;
+
 interface Waiter {
   readonly sinceMs: number;
   take(slot: Slot): void;
@@ -266,13 +268,62 @@ export class Pool {
     if (slot.inFlight === 0) this.#end(slot);
   }
 
-  /** Starts instances from another recipe from now on and retires those of the one before. */
-  use(recipe: Recipe, scaling: Scaling): void {
+  /** Whether instances are started from this recipe now. */
+  uses(recipe: Recipe): boolean {
+    return canonicalJson(recipe) === canonicalJson(this.#recipe);
+  }
+
+  /**
+   * Starts an instance of another recipe aside: those that serve go on, and nobody waits for it. It gets requests once
+   * it is handed to `use`.
+   *
+   * @throws Error saying why it cannot start; nothing is left of it then
+   */
+  async tryInstance(recipe: Recipe, startTimeoutMs: number, signal: AbortSignal): Promise<Slot> {
+    const bootMs = performance.now();
+    const slot = this.#launch(recipe, false);
+    let givenUp: string | null = null;
+    const giveUp = (why: string): void => {
+      givenUp = why;
+      slot.run.kill();
+    };
+    const timeout = setTimeout(() => giveUp(`it was not ready within ${startTimeoutMs} ms`), startTimeoutMs);
+    const onAbort = (): void => giveUp('it is not wanted any more');
+    signal.addEventListener('abort', onAbort, {once: true});
+    if (signal.aborted) onAbort();
+    try {
+      const [ready, connect] = await Promise.all([slot.run.ready, Connections.prepare()]);
+      this.#becomeReady(slot, ready, connect, bootMs, bootMs);
+      return slot;
+    } catch (error) {
+      const reason = givenUp ?? messageOf(error);
+      this.#metrics.countFailedBoot();
+      this.#onLine(slot.id, 'platform', `could not start, and does not take over: ${reason}`);
+      slot.run.kill();
+      await slot.run.exited;
+      throw new Error(`an instance could not start: ${reason}`, {cause: error});
+    } finally {
+      clearTimeout(timeout);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /**
+   * Starts instances from another recipe from now on and retires those of the one before.
+   *
+   * @param heir an instance of the new recipe that is ready already
+   */
+  use(recipe: Recipe, scaling: Scaling, heir: Slot | null = null): void {
     this.#scaling = scaling;
     this.#forgetFailures();
-    if (canonicalJson(recipe) !== canonicalJson(this.#recipe)) {
+    if (!this.uses(recipe)) {
       this.#recipe = recipe;
       for (const slot of this.#slots) this.#retire(slot, 'the function was changed');
+    }
+    if (heir !== null) {
+      heir.idleSinceMs = performance.now();
+      this.#slots.add(heir);
+      void this.#awaitExit(heir);
     }
     const tooMany = this.#alive() - scaling.maxInstances;
     for (const slot of this.#idle().slice(0, Math.max(0, tooMany))) {
@@ -368,30 +419,33 @@ export class Pool {
   }
 
   #boot(waiter: Waiter | undefined): void {
-    const id = randomUUID().slice(0, 8);
     const bootMs = performance.now();
-    const recipe = this.#recipe;
+    const slot = this.#launch(this.#recipe, waiter !== undefined);
+    this.#slots.add(slot);
+    void this.#awaitReady(slot, bootMs, waiter?.sinceMs ?? bootMs);
+    void this.#awaitExit(slot);
+  }
+
+  #launch(recipe: Recipe, onDemand: boolean): Slot {
+    const id = randomUUID().slice(0, 8);
     const run = this.#engine.start({
       ...recipe,
       id,
       onLine: (stream, text) => this.#onLine(id, stream, text),
     });
-    const slot: Slot = {
+    return {
       id,
       recipe,
       run,
       startedAt: new Date().toISOString(),
-      onDemand: waiter !== undefined,
+      onDemand,
       state: 'starting',
       ready: null,
       connections: null,
       inFlight: 0,
       answered: 0,
-      idleSinceMs: bootMs,
+      idleSinceMs: performance.now(),
     };
-    this.#slots.add(slot);
-    void this.#awaitReady(slot, bootMs, waiter?.sinceMs ?? bootMs);
-    void this.#awaitExit(slot);
   }
 
   async #awaitReady(slot: Slot, bootMs: number, askedMs: number): Promise<void> {
@@ -403,22 +457,26 @@ export class Pool {
     try {
       const [ready, connect] = await Promise.all([slot.run.ready, Connections.prepare()]);
       if (slot.state !== 'starting') return;
-      slot.state = 'ready';
-      slot.ready = ready;
-      slot.connections = connect(ready.host, ready.port);
-      slot.idleSinceMs = performance.now();
+      this.#becomeReady(slot, ready, connect, bootMs, askedMs);
       this.#problem = null;
-      this.#metrics.countBoot(slot.idleSinceMs - bootMs);
-      const phases = {queue: bootMs - askedMs, ...ready.phases};
-      const {bootId} = ready;
-      if (bootId !== null) this.#trace.add({bootId, phases, onDemand: slot.onDemand});
-      this.#onLine(slot.id, 'platform', `ready after ${(slot.idleSinceMs - bootMs).toFixed(1)} ms`);
       this.#balance();
     } catch (error) {
       this.#startFailed(slot, messageOf(error));
     } finally {
       clearTimeout(timeout);
     }
+  }
+
+  #becomeReady(slot: Slot, ready: Ready, connect: Connect, bootMs: number, askedMs: number): void {
+    slot.state = 'ready';
+    slot.ready = ready;
+    slot.connections = connect(ready.host, ready.port);
+    slot.idleSinceMs = performance.now();
+    this.#metrics.countBoot(slot.idleSinceMs - bootMs);
+    const phases = {queue: bootMs - askedMs, ...ready.phases};
+    const {bootId} = ready;
+    if (bootId !== null) this.#trace.add({bootId, phases, onDemand: slot.onDemand});
+    this.#onLine(slot.id, 'platform', `ready after ${(slot.idleSinceMs - bootMs).toFixed(1)} ms`);
   }
 
   async #awaitExit(slot: Slot): Promise<void> {
