@@ -6,7 +6,7 @@ import {mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {freemem} from 'node:os';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
-import {run} from '../load/tools.mjs';
+import {findProgram, run} from '../load/tools.mjs';
 import {BURST_HEAD, askAtOnce, burstRow, checkBurst} from './burst.mjs';
 import {median, ms, printTable} from './figures.mjs';
 import {askCold, freePort} from './place.mjs';
@@ -42,7 +42,7 @@ export function whyNoContainers({thaw}) {
   const missing = thaw.findMissingForDocker();
   if (missing.length > 0)
     return `no container engine answers here, and to start one this is missing: ${missing.join(', ')}`;
-  if (spawnSync('cc', ['--version']).error !== undefined) return 'cc, for the empty container, is not here';
+  if (findProgram('cc') === null) return 'cc, which makes the empty container, is not here';
   return null;
 }
 
@@ -124,7 +124,7 @@ async function importEmptyImage({dir, env}, engine) {
   mkdirSync(folder);
   writeFileSync(join(folder, 'up.c'), EMPTY_PROGRAM);
   const limits = {env, timeoutMs: 60_000};
-  await run('cc', ['-static', '-O2', '-o', join(folder, 'up'), join(folder, 'up.c')], limits);
+  await run(findProgram('cc'), ['-static', '-O2', '-o', join(folder, 'up'), join(folder, 'up.c')], limits);
   await run('tar', ['-C', folder, '-cf', join(folder, 'up.tar'), 'up'], limits);
   const name = 'thaw-bench-empty:1';
   const change = ['--change', 'ENTRYPOINT ["/up"]', '--change', 'USER 65532'];
