@@ -88,7 +88,7 @@ export async function startGateway(place, instanceDir, name, {concurrency, maxIn
       resources: {memoryMb: 512, cpu: null, timeoutMs: 120_000, concurrency},
       scaling: {maxInstances},
       triggers: [],
-      options: {engine: 'process', emulate, idleTimeoutMs: 600_000, port: null},
+      options: {engine: 'process', emulate, idleTimeoutMs: 600_000, port: null, replace: null},
       engine: {name: 'process'},
     },
     env: {},
