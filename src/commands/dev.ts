@@ -61,7 +61,8 @@ export default class Dev extends ProjectCommand<typeof Dev> {
 function goneSignal(): AbortSignal {
   const gone = new AbortController();
   const onGone = (): void => gone.abort(new Error('nobody reads any more'));
-  process.once('SIGHUP', onGone);
+  // More than one may come: a terminal's, and its shell's.
+  process.on('SIGHUP', onGone);
   process.stdout.on('error', onGone);
   process.stderr.on('error', onGone);
   return gone.signal;

@@ -218,12 +218,19 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('thaw de
     expect(await bench.thaw(['destroy', 'local', '--yes'], inProject)).toMatchObject({code: 0});
   });
 
-  it('ends at once when it is told to, also while a new version does not come to its start', async () => {
+  it('neither waits for a version that does not come to its start, nor leaves anything of it', async () => {
     await begin();
     const dev = await start();
-    await dev.nth('deployed', 1);
+    const url = urlOf(await dev.nth('deployed', 1));
     await writeFile(at('handler.mjs'), `await new Promise(() => {});\n${handlerThatSays('never')}`);
     await until(async () => (await processesNaming(bench.stateDir)).length > 2, 'the new version is tried');
+    // The next save does not wait for it.
+    await writeFile(at('handler.mjs'), handlerThatSays('right again'));
+    await until(async () => (await ask(url)).says === 'right again!', 'the next save answers');
+    expect(dev.events('failed')).toEqual([]);
+
+    await writeFile(at('handler.mjs'), `await new Promise(() => {});\n${handlerThatSays('never')}`);
+    await until(async () => (await processesNaming(bench.stateDir)).length > 2, 'it is tried');
     expect(await stop(dev)).toBe(0);
     expect(dev.events('stopped')).toMatchObject([{destroyed: ['worked-on']}]);
     expect(await readdir(bench.stateDir, {recursive: true})).toEqual([]);

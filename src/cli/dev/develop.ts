@@ -48,9 +48,13 @@ export async function develop(request: DevelopRequest): Promise<void> {
   const queue = new ChangeQueue(systemClock, QUIET_MS);
 
   let failed = false;
+  let superseded = new AbortController();
   let image: Image | null = null;
   const watch = await watchFiles(dir, (file) => {
-    if (countsAsChange(file, failed, watch.watched)) queue.add(file);
+    if (!countsAsChange(file, failed, watch.watched)) return;
+    queue.add(file);
+    // A version that does not come to its start would keep the next one waiting.
+    superseded.abort();
   });
 
   /** One way from what lies on disk to what answers. */
@@ -77,7 +81,7 @@ export async function develop(request: DevelopRequest): Promise<void> {
     const sources = packaged.image.sources.map(({path}) => resolve(dir, path));
     await watch.follow([...namedFiles(config), ...sources]);
     failed = false;
-    const {deployment, settings, first} = await functions.deploy(project, provider);
+    const {deployment, settings, first} = await functions.deploy(project, provider, superseded.signal);
     const layers = changedLayers(image, packaged.image);
     image = packaged.image;
     const {url, version} = deployment;
@@ -98,6 +102,7 @@ export async function develop(request: DevelopRequest): Promise<void> {
   try {
     let changed: ReadonlySet<string> | null = null;
     for (;;) {
+      superseded = new AbortController();
       try {
         await build(changed);
       } catch (error) {
@@ -105,7 +110,7 @@ export async function develop(request: DevelopRequest): Promise<void> {
         if (error instanceof ThawError && error.code === 'IMAGE_STALE') {
           // Saved again meanwhile. That is no news where the watch saw it too.
           for (const path of error.facts['changed'] as readonly string[]) queue.add(resolve(dir, path));
-        } else {
+        } else if (!superseded.signal.aborted || !isInterruption(error)) {
           if (changed === null && !isMendedByChange(error)) throw error;
           failed = true;
           show({event: 'failed', failure: describeFailure(error), serving: functions.url});
@@ -139,6 +144,9 @@ function changedLayers(before: Image | null, now: Image): LayerRole[] {
   const known = new Set(before?.layers.map(({digest}) => digest));
   return before === null ? [] : now.layers.filter(({digest}) => !known.has(digest)).map(({role}) => role);
 }
+
+const isInterruption = (error: unknown): boolean =>
+  error instanceof ThawError && error.code === 'INTERRUPTED';
 
 /** A project that is wrong can be made right while it is watched; what surrounds it cannot. */
 const isMendedByChange = (error: unknown): boolean =>

@@ -40,16 +40,21 @@ export class LiveFunctions {
     return this.#url;
   }
 
-  /** Deploys what is packaged and follows its requests. Ends the function that had another name. */
+  /**
+   * Deploys what is packaged and follows its requests. Ends the function that had another name.
+   *
+   * @param superseded fires when there is something newer to deploy
+   */
   async deploy(
     project: Project,
     provider: ProjectProvider,
+    superseded: AbortSignal,
   ): Promise<{
     readonly deployment: Deployment;
     readonly settings: readonly string[];
     readonly first: boolean;
   }> {
-    const context = this.#context;
+    const context = {...this.#context, signal: AbortSignal.any([this.#context.signal, superseded])};
     const {name} = project.config;
     const {driver, site} = provider;
     const sinceMs = Date.now();

@@ -48,7 +48,7 @@ function showText(event: DevEvent, at: Date, terminal: Terminal): void {
     case 'log': {
       const {instance, stream, text} = event.line;
       // What happens to instances is of interest where it is not what was asked for; then requests say so.
-      if (stream === 'platform' && !terminal.options.verbose) return;
+      if ((stream === 'platform' || isEvidence(text)) && !terminal.options.verbose) return;
       const {message, isError} = readServerLine(text);
       const shown =
         stream === 'platform'
@@ -102,6 +102,9 @@ export function renderRequest(
     .join('  ')
     .trimEnd();
 }
+
+/** Where a request comes as an event, its evidence is a line; it is in the request's own, too. */
+const isEvidence = (text: string): boolean => text.startsWith('{"event":"evidence"');
 
 /** A line of thaw's own server by what it says; any other as it is. */
 function readServerLine(text: string): {readonly message: string; readonly isError: boolean} {

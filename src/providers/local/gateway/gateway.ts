@@ -106,12 +106,13 @@ export class Gateway {
   /**
    * Begins to serve, or changes what is served into this.
    *
+   * @param gone fires when nobody waits for it any more: what does not come to its start is given up then
    * @throws ThawError PORT_IN_USE, PERMISSION_DENIED, INSTANCE_FAILED; then nothing has changed
    */
-  create({live, settings, env}: CreateRequest): Promise<{port: number}> {
+  create({live, settings, env}: CreateRequest, gone: AbortSignal): Promise<{port: number}> {
     return this.#change(async () => {
-      if (this.#served) await this.#apply(this.#served, live, settings, env);
-      else this.#served = await this.#begin(live, settings, env);
+      if (this.#served) await this.#apply(this.#served, live, settings, env, gone);
+      else this.#served = await this.#begin(live, settings, env, gone);
       return {port: this.#served.port};
     });
   }
@@ -190,7 +191,7 @@ export class Gateway {
     });
   }
 
-  async #begin(live: VersionRef, settings: Settings, env: Environment): Promise<Served> {
+  async #begin(live: VersionRef, settings: Settings, env: Environment, gone: AbortSignal): Promise<Served> {
     const recipe = this.#recipe(live, settings, env);
     const scaling = scalingOf({settings, warmMin: 0});
     const {server, port} = await this.#listen(settings.options.port, null);
@@ -202,7 +203,7 @@ export class Gateway {
     });
     if (settings.options.replace === 'when-ready') {
       try {
-        pool.use(recipe, scaling, await this.#tryInstance(pool, recipe, scaling));
+        pool.use(recipe, scaling, await this.#tryInstance(pool, recipe, scaling, gone));
       } catch (error) {
         void close(server);
         throw error;
@@ -211,7 +212,13 @@ export class Gateway {
     return {live, settings, env, warmMin: 0, port, server, pool};
   }
 
-  async #apply(served: Served, live: VersionRef, settings: Settings, env: Environment): Promise<void> {
+  async #apply(
+    served: Served,
+    live: VersionRef,
+    settings: Settings,
+    env: Environment,
+    gone: AbortSignal | null = null,
+  ): Promise<void> {
     const {pool, warmMin} = served;
     const recipe = this.#recipe(live, settings, env);
     const scaling = scalingOf({settings, warmMin});
@@ -219,7 +226,7 @@ export class Gateway {
       await this.#engine.prepare?.(settings.engine);
     }
     const tries = settings.options.replace === 'when-ready' && !pool.uses(recipe);
-    const heir = tries ? await this.#tryInstance(pool, recipe, scaling) : null;
+    const heir = tries ? await this.#tryInstance(pool, recipe, scaling, gone) : null;
     const wantedPort = settings.options.port;
     if (wantedPort !== null && wantedPort !== served.port) {
       try {
@@ -236,9 +243,16 @@ export class Gateway {
   }
 
   /** @throws ThawError INSTANCE_FAILED */
-  async #tryInstance(pool: Pool, recipe: Recipe, {startTimeoutMs}: Scaling): Promise<Slot> {
+  async #tryInstance(
+    pool: Pool,
+    recipe: Recipe,
+    {startTimeoutMs}: Scaling,
+    gone: AbortSignal | null,
+  ): Promise<Slot> {
+    const {signal: ending} = this.#trying;
     try {
-      return await pool.tryInstance(recipe, startTimeoutMs, this.#trying.signal);
+      const signal = gone === null ? ending : AbortSignal.any([ending, gone]);
+      return await pool.tryInstance(recipe, startTimeoutMs, signal);
     } catch (error) {
       throw new ThawError('INSTANCE_FAILED', messageOf(error), {function: this.#name});
     }

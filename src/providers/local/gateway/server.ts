@@ -13,7 +13,7 @@ import type {
 import type {Gateway} from './gateway.ts';
 
 /** What the gateway is asked over its control socket: by thaw of the same version, so bodies are trusted. */
-type Route = (gateway: Gateway, body: unknown) => object | Promise<object>;
+type Route = (gateway: Gateway, body: unknown, gone: AbortSignal) => object | Promise<object>;
 
 const ROUTES: {readonly [request: string]: Route} = {
   'GET /hello': (gateway) => gateway.hello(),
@@ -21,7 +21,7 @@ const ROUTES: {readonly [request: string]: Route} = {
   'POST /startup': (gateway, body) => gateway.startup(body as StartupRequest),
   'POST /log/flush': (gateway) => gateway.flushLog(),
   'POST /log/follow': (gateway, body) => gateway.followRequests(body as FollowRequest),
-  'PUT /function': (gateway, body) => gateway.create(body as CreateRequest),
+  'PUT /function': (gateway, body, gone) => gateway.create(body as CreateRequest, gone),
   'PUT /function/configuration': (gateway, body) => gateway.configure(body as ConfigureRequest),
   'PUT /function/live': (gateway, body) => gateway.setLive(body as VersionRef),
   'PUT /function/warm': (gateway, body) => gateway.setWarm(body as WarmRequest),
@@ -53,13 +53,20 @@ async function answer(
     }
     const route = Object.hasOwn(ROUTES, asked) ? ROUTES[asked] : undefined;
     if (route === undefined) return send(response, 404, {error: {code: null, message: `no ${asked} here`}});
-    send(response, 200, await route(gateway, await readJson(request)));
+    send(response, 200, await route(gateway, await readJson(request), goneSignal(response)));
   } catch (error) {
     const known = error instanceof ThawError;
     send(response, known ? 409 : 500, {
       error: {code: known ? error.code : null, message: messageOf(error), facts: known ? error.facts : {}},
     });
   }
+}
+
+/** Fires when whoever asked does not wait for the answer any more. */
+function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  return gone.signal;
 }
 
 async function readJson(request: IncomingMessage): Promise<Json> {
