@@ -23,6 +23,8 @@ const missingForPodman = process.getuid?.() === 0 ? findMissing(['podman']) : ['
 const HOOKS_MS = 600_000;
 const SECRET = 'tok/en+with?odd=chars&"quotes"-4711';
 
+const IDS = Array.from({length: 1000}, (_, nth) => `request-${nth}`);
+
 /** Does what a request tells it to, and tells what it sees from inside. */
 const HANDLER = `
 import {readFileSync, writeFileSync} from 'node:fs';
@@ -33,8 +35,10 @@ export async function predict(input) {
   if (input.fillHeap) for (;;) kept.push({at: kept.length, more: new Array(1000).fill(kept.length)});
   const line = 'x'.repeat((1 << 16) - 1) + '\\n';
   for (let done = 0; done < (input.printMb ?? 0) * 16; done++) process.stdout.write(line);
+  if (input.id) console.log(\`seen \${input.id}.\`);
   if (input.waitMs) await new Promise((resolve) => setTimeout(resolve, input.waitMs));
   return {
+    id: input.id,
     uid: process.getuid(),
     root: tryWrite('/opt/thaw/x'),
     tmp: tryWrite('/tmp/x'),
@@ -107,6 +111,30 @@ describe.skipIf(missing.length > 0)(`functions in containers${skippedFor(missing
     const answer = await fetch(url, {method: 'POST', body: JSON.stringify(body)});
     return {status: answer.status, body: (await answer.json()) as Record<string, never>};
   };
+  /** The ids of the requests that handlers have been given, as the log has them when its gateway is gone too. */
+  const seen = async (): Promise<string[]> => {
+    const log = await readFile(pathsOf(bench.stateDir, name).log, 'utf8');
+    return [...log.matchAll(/seen (request-\d+)\./g)].map(([, id]) => id ?? '');
+  };
+  /** Sends a thousand, fifty at a time. Gives the status of each; null where no answer came. */
+  async function sendThousand(
+    url: string,
+    onAnswer: (count: number) => void,
+  ): Promise<Map<string, number | null>> {
+    const outcomes = new Map<string, number | null>();
+    const waiting = [...IDS];
+    let answered = 0;
+    const send = async (): Promise<void> => {
+      for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
+        const answer = await post(url, {id}).catch(() => null);
+        if (answer?.status === 200) expect(answer.body['id']).toBe(id);
+        outcomes.set(id, answer?.status ?? null);
+        if (answer !== null) onAnswer(++answered);
+      }
+    };
+    await Promise.all(Array.from({length: 50}, send));
+    return outcomes;
+  }
   async function eventually(what: string, so: () => Promise<boolean>): Promise<void> {
     for (let tries = 0; !(await so()); tries++) {
       if (tries === 240) expect.fail(`not within a minute: ${what}`);
@@ -179,6 +207,29 @@ describe.skipIf(missing.length > 0)(`functions in containers${skippedFor(missing
     expect((await status()).instances?.map(({requests}) => requests)).toEqual(
       Array.from({length: 20}, () => 1),
     );
+  });
+
+  test('answer a thousand requests, fifty at a time and none there at first, each once', async () => {
+    const url = await deploy();
+    const outcomes = await sendThousand(url, () => {});
+    expect(outcomes).toEqual(new Map(IDS.map((id) => [id, 200])));
+    await eventually('the log is whole', async () => (await seen()).length >= IDS.length);
+    expect((await seen()).sort()).toEqual([...IDS].sort());
+  });
+
+  test('answer what had come when SIGTERM comes to their gateway, and begin nothing else', async () => {
+    const url = await deploy();
+    const {facts} = await status();
+    const outcomes = await sendThousand(url, (answered) => {
+      if (answered === 300) process.kill(Number(facts['gatewayPid']), 'SIGTERM');
+    });
+    const answered = IDS.filter((id) => outcomes.get(id) === 200);
+    expect(answered.length).toBeGreaterThanOrEqual(300);
+    expect(answered.length).toBeLessThan(IDS.length);
+    await eventually('no container is left', async () => (await containers()).length === 0);
+    expect((await seen()).sort()).toEqual([...answered].sort());
+    // Of the others each was told so, or found nobody.
+    for (const id of IDS) expect([200, 503, null]).toContain(outcomes.get(id));
   });
 
   test('are measured, and every cold start is proved', async () => {
