@@ -8,12 +8,14 @@ import {messageOf, StartFailure} from './failures.ts';
 import {listenHttp} from './http.ts';
 import {beginLifetime, endWithStdin, type Lifetime} from './lifetime.ts';
 import {log, printLine} from './log.ts';
+import {printAtOnce} from './printing.ts';
 import {layoutAround, readServeManifest} from './serve-manifest.ts';
 import {createService} from './service.ts';
 import {readSettings} from './settings.ts';
 import {openWorkerEngine} from './worker-engine.ts';
 
 const lifetime = beginLifetime();
+printAtOnce();
 start(lifetime).catch((error: unknown) => {
   lifetime.fail(error instanceof StartFailure ? error.code : 'RUNTIME_UNAVAILABLE', messageOf(error));
 });

@@ -381,6 +381,21 @@ describe.each([1, 4])('a server with a handler, at concurrency %i', (concurrency
   });
 });
 
+it('keeps nothing of what the handler prints: it has reached the reader', async () => {
+  const server = await serve({
+    handler: `export async function predict({lines}) {
+      for (const stream of [process.stdout, process.stderr]) {
+        for (let line = 0; line < lines; line += 1) stream.write('x'.repeat(65535) + '\\n');
+      }
+      return {kept: process.stdout.writableLength + process.stderr.writableLength};
+    }`,
+  });
+  const {body} = await post(server, {lines: 100});
+  expect(body).toEqual({kept: 0});
+  await eventually(() => server.stderr.filter((line) => line.length === 65535).length === 100 || undefined);
+  expect(server.stdout.filter((line) => line.length === 65535)).toHaveLength(100);
+});
+
 it('answers /healthz while inference blocks, where concurrency is above 1', async () => {
   const server = await serve({handler: HANDLER, env: {THAW_CONCURRENCY: '2'}});
   let blocked = true;
