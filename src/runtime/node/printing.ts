@@ -17,7 +17,7 @@ export function printAtOnce(): void {
       ...made,
       get() {
         Object.defineProperty(process, name, made);
-        const stream: Stream = process[name];
+        const stream = process[name] as Stream;
         stream._handle?.setBlocking?.(true);
         return stream;
       },
