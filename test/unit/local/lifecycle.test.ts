@@ -69,8 +69,10 @@ describe('a deployment', () => {
       ['2', true],
     ]);
     // It has started already; the one before may still be ending.
-    const {instances = []} = (await site.view()).status;
-    expect(instances.filter(({state}) => state !== 'stopping')).toMatchObject([{state: 'idle', requests: 0}]);
+    const {instances} = (await site.view()).status;
+    expect(instances?.filter(({state}) => state !== 'stopping')).toMatchObject([
+      {state: 'idle', requests: 0},
+    ]);
     expect(bodyOf(await site.post({env: true}))['env']).toMatchObject({LEVEL: 'two'});
   });
 
