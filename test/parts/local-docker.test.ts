@@ -7,11 +7,13 @@ import {promisify} from 'node:util';
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest';
 import type {StartupRecord, Status} from '../../src/core/deployment.ts';
 import {readRunFile} from '../../src/benchmark/run-file.ts';
+import {median} from '../../src/benchmark/statistics.ts';
 import type {Report} from '../../src/core/report.ts';
 import type {Sample} from '../../src/core/sample.ts';
 import {createHttp} from '../../src/net/http.ts';
 import {pathsOf} from '../../src/providers/local/paths.ts';
 import {openBench, type Bench} from '../cli/thaw.ts';
+import {platformMs} from '../traced.ts';
 import {findMissing, skippedFor} from './debian-registry.ts';
 import {findMissingForDocker, openDocker, type TestDocker} from './docker.ts';
 import {makeProject, succeed} from './local-docker.ts';
@@ -273,14 +275,7 @@ describe.skipIf(missing.length > 0)(`functions in containers${skippedFor(missing
         samples.map(({evidence}) => evidence?.bootId ?? ''),
       );
       expect(records.map(({onDemand}) => onDemand)).toEqual(samples.map(() => true));
-      // What the gateway saw of a start, less what of it the instance accounts for.
-      const traced = median(
-        samples.map(({evidence}, i) => {
-          const {queue = 0, create = 0, listen = 0} = records[i]?.phases ?? {};
-          const {boot = 0, import: imported = 0, load = 0} = evidence?.phases ?? {};
-          return queue + create + listen - boot - imported - load;
-        }),
-      );
+      const traced = median(samples.map((sample, i) => platformMs(sample, records[i]))) ?? 0;
       expect(traced).toBeGreaterThan(delayMs);
       const residual = local?.cold?.phases['residual'] ?? 0;
       expect(Math.abs(residual - traced) / traced, `${residual} and ${traced} ms`).toBeLessThan(0.1);
@@ -466,9 +461,4 @@ async function tracedStarts(socketPath: string, bootIds: readonly string[]): Pro
     freshConnection: true,
   });
   return (JSON.parse(Buffer.from(answer.body).toString('utf8')) as {records: StartupRecord[]}).records;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return ((sorted[(sorted.length - 1) >> 1] ?? NaN) + (sorted[sorted.length >> 1] ?? NaN)) / 2;
 }

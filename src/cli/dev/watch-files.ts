@@ -19,7 +19,8 @@ export interface FileWatch {
 export async function watchFiles(dir: string, onChange: (file: string) => void): Promise<FileWatch> {
   const {watch} = await import('chokidar');
   const root = await realpath(dir);
-  let watched = watchedOf(root, []);
+  const unfollowed = watchedOf(root, []);
+  let watched = unfollowed;
   const watcher = watch(root, {
     ignoreInitial: true,
     // What a link leads to is followed where it is.
@@ -43,14 +44,12 @@ export async function watchFiles(dir: string, onChange: (file: string) => void):
       // Files outside the project by their folder, too: a file that is replaced is seen there.
       const outside = added
         .map((file) => dirname(file))
-        .filter((folder) => !mayMatter(folder, false, rootOnly(root)));
+        .filter((folder) => !mayMatter(folder, false, unfollowed));
       watcher.add([...new Set([...outside, ...added])]);
     },
     close: () => watcher.close(),
   };
 }
-
-const rootOnly = (root: string): Watched => watchedOf(root, []);
 
 /** A file as it is named and as it really lies, also while it is not there. */
 async function realPaths(file: string): Promise<string[]> {

@@ -3,6 +3,7 @@ import type {AddressInfo} from 'node:net';
 import {rm} from 'node:fs/promises';
 import {afterAll, beforeAll, expect, it} from 'vitest';
 import {toSample} from '../../../src/benchmark/sample.ts';
+import {median} from '../../../src/benchmark/statistics.ts';
 import {summarize} from '../../../src/benchmark/summarize.ts';
 import type {Sample} from '../../../src/core/sample.ts';
 import {createHttp} from '../../../src/net/http.ts';
@@ -14,6 +15,7 @@ import {Pool} from '../../../src/providers/local/gateway/pool.ts';
 import {serveRequest} from '../../../src/providers/local/gateway/proxy.ts';
 import {Trace} from '../../../src/providers/local/trace.ts';
 import {fixture, layInstance} from '../../instance.ts';
+import {platformMs} from '../../traced.ts';
 
 /** What the platform does before it creates an instance: placing it, pulling an image. */
 const DELAY_MS = 150;
@@ -116,13 +118,7 @@ it('the residual of a cold start is what the gateway itself recorded beside the 
   const records = trace.find(bootIds);
   expect(records.map(({onDemand}) => onDemand)).toEqual([true, true, true, true, true]);
 
-  // What the gateway saw of a start, less what of it the instance accounts for.
-  const platformMs = samples.slice(0, 5).map(({evidence}, i) => {
-    const {queue = 0, create = 0, listen = 0} = records[i]?.phases ?? {};
-    const {boot = 0, import: imported = 0, load = 0} = evidence?.phases ?? {};
-    return queue + create + listen - boot - imported - load;
-  });
-  const seen = platformMs.sort((a, b) => a - b)[2] ?? 0;
+  const seen = median(samples.slice(0, 5).map((sample, i) => platformMs(sample, records[i]))) ?? 0;
   const residual = cold.phases['residual'] ?? 0;
   expect(seen).toBeGreaterThan(DELAY_MS - 5);
   expect(Math.abs(residual - seen)).toBeLessThan(100 + (warmOverheadMs ?? 0));
