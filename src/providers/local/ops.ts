@@ -7,7 +7,7 @@ import {commandEnvironment, type EngineChoice} from './choice.ts';
 import {bringVersion, removeAllOfContainers, removeOtherImages} from './containers.ts';
 import {findGateway, tellGateway} from './control.ts';
 import {systemEnvironment} from './engine-process.ts';
-import {pathsOf, type FunctionPaths} from './paths.ts';
+import {pathsOf, versionDir, type FunctionPaths} from './paths.ts';
 import {
   PROTOCOL,
   type ConfigureRequest,
@@ -16,7 +16,6 @@ import {
   type VersionRef,
 } from './protocol.ts';
 import {listVersions, pruneVersions, writeVersion} from './versions.ts';
-import {versionDir} from './paths.ts';
 
 /** A gateway is a small program: when it has not begun to listen by then, it will not. */
 const GATEWAY_START_MS = 30_000;
@@ -43,12 +42,7 @@ export const ops: {readonly [name: string]: Op} = {
     const {live, settings, env} = args as CreateRequest;
     const isNew = await prepareVersion(context, paths, args['function'] as string, live, [settings.engine]);
     try {
-      const {port} = await tellGateway<{port: number}>(context, paths, 'PUT', '/function', {
-        live,
-        settings,
-        env,
-      });
-      return {url: `http://127.0.0.1:${port}/`, version: live.version};
+      return await putFunction(context, paths, {live, settings, env});
     } catch (error) {
       // A gateway without a function is of no use to anybody.
       if (error instanceof ThawError && BEGINS_NOTHING.includes(error.code)) {
@@ -63,14 +57,9 @@ export const ops: {readonly [name: string]: Op} = {
     const name = args['function'] as string;
     const isNew = await prepareVersion(context, paths, name, live, [settings.engine]);
     try {
-      const {port} = await tellGateway<{port: number}>(context, paths, 'PUT', '/function', {
-        live,
-        settings,
-        env,
-      });
-      await pruneVersions(paths, live.version);
-      await removeOtherImages(context, paths, name, await listVersions(paths));
-      return {url: `http://127.0.0.1:${port}/`, version: live.version};
+      const served = await putFunction(context, paths, {live, settings, env});
+      await forgetOldVersions(context, paths, name, live);
+      return served;
     } catch (error) {
       // What never took over is nothing that anybody could want to go back to.
       if (isNew && error instanceof ThawError && error.code === 'INSTANCE_FAILED') {
@@ -85,8 +74,7 @@ export const ops: {readonly [name: string]: Op} = {
     const name = args['function'] as string;
     await prepareVersion(context, paths, name, live, engines);
     await tellGateway(context, paths, 'PUT', '/function/live', live);
-    await pruneVersions(paths, live.version);
-    await removeOtherImages(context, paths, name, await listVersions(paths));
+    await forgetOldVersions(context, paths, name, live);
     return {version: live.version};
   }),
 
@@ -166,6 +154,27 @@ async function prepareVersion(
     live,
     engines.some((engine) => engine.name === 'process'),
   );
+}
+
+/** Has the gateway serve this, in place of whatever it serves. */
+async function putFunction(
+  context: OpContext,
+  paths: FunctionPaths,
+  {live, settings, env}: CreateRequest,
+): Promise<{readonly url: string; readonly version: string}> {
+  const {port} = await tellGateway<{port: number}>(context, paths, 'PUT', '/function', {live, settings, env});
+  return {url: `http://127.0.0.1:${port}/`, version: live.version};
+}
+
+/** Removes what nobody goes back to any more, now that a version is live. */
+async function forgetOldVersions(
+  context: OpContext,
+  paths: FunctionPaths,
+  name: string,
+  live: VersionRef,
+): Promise<void> {
+  await pruneVersions(paths, live.version);
+  await removeOtherImages(context, paths, name, await listVersions(paths));
 }
 
 async function startGateway(context: Context, paths: FunctionPaths, name: string): Promise<void> {
