@@ -72,7 +72,7 @@ await build({
 });
 
 // What the user's own Python runs.
-cpSync('src/convert/python', 'dist/convert', {
+cpSync('src/python/programs', 'dist/python', {
   recursive: true,
   filter: (file) => !file.includes('__pycache__'),
 });

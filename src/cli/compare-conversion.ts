@@ -1,4 +1,4 @@
-import type {Converted, PlainRow, PlainTensor} from '../convert/convert.ts';
+import type {Converted, PlainRow, PlainTensor} from '../python/convert/convert.ts';
 import {ThawError} from '../core/errors.ts';
 import type {Model} from '../core/model.ts';
 import type {Row} from '../model/calibration.ts';

@@ -1,19 +1,19 @@
 import {mkdtemp, readFile, rm, stat} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {checkInputs, convertModel, type Converted} from '../convert/convert.ts';
+import {checkInputs, convertModel, type Converted} from '../python/convert/convert.ts';
 import {
   environmentDir,
   environmentIn,
   hasEnvironment,
   makeEnvironment,
   touchEnvironment,
-} from '../convert/environment.ts';
-import {parseInputShape} from '../convert/input-shape.ts';
-import {planPackages, type PackagePlan} from '../convert/packages.ts';
-import {findPython, type Python} from '../convert/python.ts';
-import type {Running} from '../convert/run.ts';
-import {defaultOut, describeSource, readSource, runsCode, type Source} from '../convert/source.ts';
+} from '../python/environment.ts';
+import {parseInputShape} from '../python/convert/input-shape.ts';
+import {planPackages, type PackagePlan} from '../python/convert/packages.ts';
+import {findPython, type Python} from '../python/python.ts';
+import type {Running} from '../python/run.ts';
+import {defaultOut, describeSource, readSource, runsCode, type Source} from '../python/convert/source.ts';
 import {writeWhole} from '../core/disk.ts';
 import {ThawError} from '../core/errors.ts';
 import type {TensorInfo} from '../core/model.ts';
@@ -74,7 +74,7 @@ export async function convertToOnnx(request: ConvertToOnnxRequest): Promise<Conv
   const out = await checkedOut(request, source);
 
   const {cacheDir, root} = workshop.installation;
-  const programsDir = join(root, 'dist', 'convert');
+  const programsDir = join(root, 'dist', 'python');
   const search = {run: runCommand, signal, programsDir, env: process.env};
   const python = await findPython(request.python, search);
   const plan = planPackages(source, python);

@@ -6,7 +6,7 @@ import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import type {ConvertedFile} from '../../src/cli/convert-model.ts';
 import {fixture} from '../instance.ts';
 import {cacheDir, hostOrt} from '../onnxruntime.ts';
-import {pickleOf, writeZip} from '../unit/convert/files.ts';
+import {pickleOf, writeZip} from '../unit/python/convert/files.ts';
 import {openBench, until, type Bench, type Ended} from './thaw.ts';
 
 let bench: Bench;
@@ -176,7 +176,7 @@ ERROR: Could not find a version that satisfies the requirement scikit-learn==1.4
       {version: '3.8.18'},
       5,
       'PYTHON_UNAVAILABLE',
-      'is Python 3.8.18: converting takes 3.9 or newer',
+      'is Python 3.8.18: thaw takes 3.9 or newer',
       '--python PATH',
     ],
     [

@@ -1,4 +1,4 @@
-import {openEnvironmentCache} from '../../convert/environment-cache.ts';
+import {openEnvironmentCache} from '../../python/environment-cache.ts';
 import type {CacheItem, CacheStore} from '../../core/cache.ts';
 import {ThawError} from '../../core/errors.ts';
 import {formatBytes, parseDuration} from '../../core/units.ts';

@@ -1,8 +1,8 @@
 import {expect, test} from 'vitest';
-import {parseInputShape} from '../../../src/convert/input-shape.ts';
-import {planPackages} from '../../../src/convert/packages.ts';
-import {isAtLeast, type Python} from '../../../src/convert/python.ts';
-import {defaultOut, type Source} from '../../../src/convert/source.ts';
+import {parseInputShape} from '../../../../src/python/convert/input-shape.ts';
+import {planPackages} from '../../../../src/python/convert/packages.ts';
+import {isAtLeast, type Python} from '../../../../src/python/python.ts';
+import {defaultOut, type Source} from '../../../../src/python/convert/source.ts';
 
 const PYTHON: Python = {
   command: 'python3',

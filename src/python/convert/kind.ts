@@ -2,7 +2,7 @@ import {createReadStream} from 'node:fs';
 import {open} from 'node:fs/promises';
 import {extname} from 'node:path';
 import {createGunzip, createInflate} from 'node:zlib';
-import {systemCode, ThawError} from '../core/errors.ts';
+import {systemCode, ThawError} from '../../core/errors.ts';
 import {listZip, readAt} from './zip.ts';
 
 /** What a pickle holds, as far as its bytes tell without running it. */

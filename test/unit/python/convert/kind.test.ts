@@ -2,8 +2,8 @@ import {mkdir, mkdtemp, readFile, rm, truncate, writeFile} from 'node:fs/promise
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
-import {sniffKind} from '../../../src/convert/kind.ts';
-import {fixture} from '../../instance.ts';
+import {sniffKind} from '../../../../src/python/convert/kind.ts';
+import {fixture} from '../../../instance.ts';
 import {compressed, pickleOf, writeZip} from './files.ts';
 
 let dir: string;

@@ -1,6 +1,6 @@
 import {stat} from 'node:fs/promises';
 import {basename, extname} from 'node:path';
-import {ThawError} from '../core/errors.ts';
+import {ThawError} from '../../core/errors.ts';
 import {sniffKind, type FileKind, type Pickle} from './kind.ts';
 
 /** A model that can be converted, as it is told to the converting program. */

@@ -1,4 +1,4 @@
-import {ThawError} from '../core/errors.ts';
+import {ThawError} from '../../core/errors.ts';
 
 /** Element types that an input can be declared with. */
 export const INPUT_TYPES = [

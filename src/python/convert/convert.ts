@@ -1,10 +1,11 @@
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import type {JsonObject} from '../core/json.ts';
-import {ThawError} from '../core/errors.ts';
-import type {Environment} from './environment.ts';
+import type {JsonObject} from '../../core/json.ts';
+import {ThawError} from '../../core/errors.ts';
+import type {Environment} from '../environment.ts';
 import type {InputShape} from './input-shape.ts';
-import {runConverter, type Running} from './run.ts';
+import type {Running} from '../run.ts';
+import {runConverter} from './run-converter.ts';
 import type {Source} from './source.ts';
 
 /** A tensor as the measuring program takes and gives it: what is not finite is null, large integers are text. */

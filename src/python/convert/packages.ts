@@ -1,14 +1,11 @@
-import {isAtLeast, type Python} from './python.ts';
+import type {EnvironmentPlan} from '../environment.ts';
+import {isAtLeast, type Python} from '../python.ts';
 import type {Source} from './source.ts';
 
 /** What must be installed to convert a source with a Python, and where it is looked for. */
-export interface PackagePlan {
-  /** As pip takes them. Empty: the user's own Python has all that is needed, and is used as it is. */
-  readonly install: readonly string[];
+export interface PackagePlan extends EnvironmentPlan {
   /** Roughly, in megabytes, with what they depend on. */
   readonly downloadMb: number;
-  /** Whether the packages of the user's own Python are seen: for PyTorch, whose models are classes of the user's. */
-  readonly ownPackages: boolean;
   /** What to say of the choice; empty if nothing. */
   readonly notes: readonly string[];
 }
@@ -70,12 +67,14 @@ const NEEDS_ONNX = '2.0';
 
 /** Plans what to install. */
 export function planPackages(source: Source, python: Python): PackagePlan {
-  return ['torchscript', 'exported-program', 'class'].includes(source.kind)
+  const planned = ['torchscript', 'exported-program', 'class'].includes(source.kind)
     ? planTorch(source, python)
     : planTabular(source, python);
+  return {...planned, purpose: 'the converters'};
 }
 
-function planTorch(source: Source, python: Python): PackagePlan {
+/** PyTorch's models are classes of the user's: what is found in their own Python is used. */
+function planTorch(source: Source, python: Python): Omit<PackagePlan, 'purpose'> {
   const pins = pinsFor(python);
   const own = python.packages['torch'];
   const torch = own ?? pins['torch']!.version;
@@ -108,7 +107,7 @@ function planTorch(source: Source, python: Python): PackagePlan {
   };
 }
 
-function planTabular(source: Source, python: Python): PackagePlan {
+function planTabular(source: Source, python: Python): Omit<PackagePlan, 'purpose'> {
   const pins = pinsFor(python);
   const libraries: readonly string[] = source.kind === 'pickle' ? source.libraries : [source.kind];
   const written = source.kind === 'pickle' ? source.sklearn : null;

@@ -1,37 +1,7 @@
 import {join} from 'node:path';
-import {ThawError} from '../core/errors.ts';
-import type {Json, JsonObject} from '../core/json.ts';
-
-/** Runs a program to its end, with whatever exit code; `onLine` is told each line that it writes, on either stream. */
-export type RunProgram = (
-  program: string,
-  args: readonly string[],
-  options: {
-    readonly signal: AbortSignal;
-    readonly input?: AsyncIterable<Uint8Array>;
-    readonly timeoutMs?: number;
-    readonly env?: {readonly [name: string]: string};
-    readonly onLine?: (line: string) => void;
-  },
-) => Promise<{
-  /** Null if it was ended by a signal, or never ran. */
-  readonly exitCode: number | null;
-  readonly systemCode: string | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}>;
-
-/** What a converting program is run with. */
-export interface Running {
-  readonly run: RunProgram;
-  readonly signal: AbortSignal;
-  /** Told what is being done just now. */
-  readonly onStep: (step: string) => void;
-  /** Told what is worth knowing when all is done. */
-  readonly onNote: (note: string) => void;
-  /** Told what libraries and the model print, and what packages are fetched. */
-  readonly onOutput: (line: string) => void;
-}
+import {ThawError} from '../../core/errors.ts';
+import type {Json, JsonObject} from '../../core/json.ts';
+import type {Running} from '../run.ts';
 
 /** One line of a converting program's output. */
 type Event =

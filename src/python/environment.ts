@@ -3,14 +3,23 @@ import {dirname, join} from 'node:path';
 import {digestOfJson, shortDigest} from '../core/digest.ts';
 import {unfinishedName} from '../core/disk.ts';
 import {ThawError} from '../core/errors.ts';
-import type {PackagePlan} from './packages.ts';
 import type {Python} from './python.ts';
 import type {Running} from './run.ts';
 
 /** Where environments are kept in thaw's cache, one folder each. */
 export const environmentsDirOf = (cacheDir: string): string => join(cacheDir, 'python');
 
-/** An environment to convert in. */
+/** What an environment shall hold. */
+export interface EnvironmentPlan {
+  /** What the packages are for, in an error: `the converters`. */
+  readonly purpose: string;
+  /** As pip takes them. Empty: the user's own Python has all that is needed, and is used as it is. */
+  readonly install: readonly string[];
+  /** Whether the packages of the user's own Python are seen. */
+  readonly ownPackages: boolean;
+}
+
+/** A Python to run programs in. */
 export interface Environment {
   readonly python: string;
   readonly env: {readonly [name: string]: string};
@@ -21,7 +30,7 @@ export const WHOLE = 'thaw-environment.json';
 const OWN_PACKAGES = 'thaw_own_packages.pth';
 
 /** The folder of the environment that a plan means: the same Python and packages give the same one. */
-export function environmentDir(cacheDir: string, plan: PackagePlan, python: Python): string {
+export function environmentDir(cacheDir: string, plan: EnvironmentPlan, python: Python): string {
   const key = digestOfJson({
     executable: python.executable,
     version: python.version,
@@ -40,7 +49,7 @@ export async function hasEnvironment(dir: string): Promise<boolean> {
 }
 
 /** The environment that lies in a folder; null: the user's own Python as it is. */
-export function environmentIn(dir: string | null, python: Python, plan: PackagePlan): Environment {
+export function environmentIn(dir: string | null, python: Python, plan: EnvironmentPlan): Environment {
   // What the user has set up for their own Python would find its way into one that is to be alone.
   const env: {readonly [name: string]: string} = plan.ownPackages
     ? {}
@@ -59,7 +68,7 @@ function programIn(dir: string, name: string): string {
  */
 export async function makeEnvironment(
   dir: string,
-  plan: PackagePlan,
+  plan: EnvironmentPlan,
   python: Python,
   running: Running,
 ): Promise<void> {
@@ -80,7 +89,7 @@ export async function makeEnvironment(
   }
 }
 
-async function install(dir: string, plan: PackagePlan, python: Python, running: Running): Promise<void> {
+async function install(dir: string, plan: EnvironmentPlan, python: Python, running: Running): Promise<void> {
   const {run, signal, onStep, onOutput} = running;
   const options = {signal, onLine: onOutput};
   onStep('making an environment');
@@ -149,12 +158,12 @@ const NO_NETWORK =
   /NewConnectionError|Failed to establish|Temporary failure in name resolution|Name or service not known|getaddrinfo|ConnectTimeout|ProxyError|Failed to fetch|dns error/i;
 const NO_SPACE = /No space left on device|not enough space on the disk/i;
 
-function notInstalled(installer: string, plan: PackagePlan, python: Python, said: string): ThawError {
+function notInstalled(installer: string, plan: EnvironmentPlan, python: Python, said: string): ThawError {
   const lines = said.trim().split(/\r?\n/);
   const lastLines = lines.slice(-8);
   const facts = {installer, packages: [...plan.install], version: python.version, lastLines};
   const failed = (reason: string, what: string): ThawError =>
-    new ThawError('PACKAGES_UNAVAILABLE', `${installer} could not install the converters: ${what}`, {
+    new ThawError('PACKAGES_UNAVAILABLE', `${installer} could not install ${plan.purpose}: ${what}`, {
       ...facts,
       reason,
     });

@@ -22,13 +22,13 @@ export interface Python {
   readonly hasVenv: boolean;
 }
 
-/** The oldest that converters of today run on. */
+/** The oldest that today's packages are made for. */
 const PYTHON_MINIMUM = '3.9';
 
 const ANSWER_MS = 120_000;
 
 /**
- * Finds the Python to convert with: the one that is named, else that of the active environment, else the first on the
+ * Finds the user's Python: the one that is named, else that of the active environment, else the first on the
  * PATH that is new enough.
  *
  * @throws ThawError PYTHON_UNAVAILABLE with the fact `reason`: `missing` or `old`; INTERRUPTED
@@ -60,7 +60,7 @@ export async function findPython(
     old ??= python;
   }
   if (old !== null) {
-    const message = `${old.command} is Python ${old.version}: converting takes ${PYTHON_MINIMUM} or newer`;
+    const message = `${old.command} is Python ${old.version}: thaw takes ${PYTHON_MINIMUM} or newer`;
     throw new ThawError('PYTHON_UNAVAILABLE', message, {
       reason: 'old',
       python: old.command,
