@@ -11,7 +11,7 @@ import {
   sqsEvent,
   kinesisEvent,
   dynamoEvent,
-} from './lambda-events.ts';
+} from '../../runtime/lambda-events.ts';
 
 const ROW = {inputs: [{name: 'features', shape: [1, 4], datatype: 'FP32', data: [1, 1, 1, 1]}]};
 
