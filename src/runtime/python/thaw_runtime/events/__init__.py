@@ -1,0 +1,1 @@
+"""What platforms tell a function of: decoded, without a word to the platform."""
