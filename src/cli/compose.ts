@@ -1,5 +1,6 @@
 import {join} from 'node:path';
 import type {Context} from '../core/driver.ts';
+import {ThawError} from '../core/errors.ts';
 import type {FetchPackage, HostOnnxRuntime, Ports, ProgressFn} from '../core/ports.ts';
 import {systemClock} from '../net/clock.ts';
 import {startDetached} from '../net/detached.ts';
@@ -52,6 +53,7 @@ export function openWorkshop(installation: Installation, signal: AbortSignal): W
     },
     hostOnnxRuntime: (progress, signal) => hostOnnxRuntime(fetchPackage, progress, signal),
     openContainerEngine,
+    makePythonEnvironment: () => Promise.reject(new ThawError('PYTHON_UNAVAILABLE', 'not yet')),
   };
   return {
     installation,

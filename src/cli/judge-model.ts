@@ -1,6 +1,6 @@
 import {readFile, rm} from 'node:fs/promises';
 import {join} from 'node:path';
-import type {Config} from '../config/config.ts';
+import type {Config, ModelConfig} from '../config/config.ts';
 import {writeWhole} from '../core/disk.ts';
 import type {HostOnnxRuntime} from '../core/ports.ts';
 import type {Calibration} from '../model/calibration.ts';
@@ -13,6 +13,7 @@ import {thawDir} from './project.ts';
 
 export interface JudgeModelRequest {
   readonly config: Config;
+  readonly wanted: ModelConfig;
   readonly source: OpenModel;
   readonly calibration: Calibration | null;
   readonly onnxruntime: HostOnnxRuntime;
@@ -25,8 +26,8 @@ export interface JudgeModelRequest {
 export async function judgeModel(
   request: JudgeModelRequest,
 ): Promise<Judgement & {readonly remembered: boolean}> {
-  const {config, source, calibration, onnxruntime, packageDir, signal, onStep} = request;
-  const {quantize: mode, objective, accept} = config.model;
+  const {config, wanted, source, calibration, onnxruntime, packageDir, signal, onStep} = request;
+  const {quantize: mode, objective, accept} = wanted;
   const settings: JudgeSettings = {
     mode,
     objective,

@@ -1,17 +1,17 @@
-import {dirname, relative, resolve} from 'node:path';
-import type {Config} from '../config/config.ts';
-import type {Image, Platform} from '../core/image.ts';
-import type {Verdict} from '../core/model.ts';
-import {buildImage, parseSourceDateEpoch, type BuildStage} from '../image/build.ts';
+import {dirname, resolve} from 'node:path';
+import type {ModelConfig} from '../config/config.ts';
+import type {Image, LayerRole, Platform} from '../core/image.ts';
+import type {PythonHandler, ServeManifest, Verdict} from '../core/model.ts';
+import {buildImage, parseSourceDateEpoch} from '../image/build.ts';
 import {digestFile} from '../image/entries.ts';
 import {openFileMemory, type FileMemory} from '../image/file-memory.ts';
-import {bundleHandler, type HandlerBundle} from '../image/handler.ts';
+import type {ModelFile} from '../image/model-layer.ts';
 import type {Pushed} from '../image/registry/push.ts';
-import {readCalibration} from '../model/calibration.ts';
+import {readCalibration, type Calibration} from '../model/calibration.ts';
 import {openModel, type OpenModel} from '../model/read.ts';
-import {serveManifest} from '../model/serve-manifest.ts';
-import {onnxRuntimeFor} from '../onnxruntime/index.ts';
+import {serveManifest, serveNothing} from '../model/serve-manifest.ts';
 import {openBase, readBaseRequest} from './choose-base.ts';
+import {prepareCode} from './code/code.ts';
 import {layersDirOf, type Workshop} from './compose.ts';
 import {
   deliverImage,
@@ -61,7 +61,8 @@ export interface PackageRequest {
 export interface Packaged {
   readonly image: Image;
   readonly layoutDir: string;
-  readonly verdict: Verdict;
+  /** Null if the handler brings its own model. */
+  readonly verdict: Verdict | null;
   /** The file that lists what is in the image. */
   readonly sbom: string;
   /** Null if it was not pushed. */
@@ -92,39 +93,15 @@ async function packageFor(
   const {config} = project;
   const platform = request.platform ?? config.image.platform;
   const wanted = await readBaseRequest(request.base ?? config.image.base, platform, signal);
-  const bundling = startBundling(config, signal);
-  const source = await openModel(config.model.path, signal);
-  const {calibration: rowsFile} = config.model;
-  const calibration = rowsFile === null ? null : await readCalibration(rowsFile, source.model.inputs);
-  const handler = await bundling;
-
+  const preparing = prepareCode(config, workshop, signal);
+  // Whoever waits for it hears how it failed.
+  preparing.catch(() => undefined);
+  const source = config.model && (await readSource(config.model, signal));
+  const prepared = await preparing;
   const base = await openBase(wanted, request);
-  const onnxruntime = await withTask(
-    terminal,
-    'ONNX Runtime to measure with',
-    (task) => workshop.hostOnnxRuntime(task.bytes),
-    ({version}) => `ONNX Runtime ${version} to measure with`,
-  );
-  const judgement = await withTask(
-    terminal,
-    'measuring the model',
-    (task) => {
-      const onStep = (step: string): void => task.update(step);
-      const packageDir = workshop.installation.root;
-      return judgeModel({config, source, calibration, onnxruntime, packageDir, signal, onStep});
-    },
-    ({verdict, remembered}) =>
-      remembered ? `model as measured before: ${verdict.why}` : `model: ${verdict.why}`,
-  );
-  const {verdict, chosen} = judgement;
-  if (report === 'whole') terminal.note(renderVerdict(verdict, terminal.paint));
+  const model = source === null ? NO_MODEL : await chooseModel(request, source);
+  const code = await prepared.bring({config, platform, base, workshop, terminal, signal});
 
-  const imageRuntime = await withTask(
-    terminal,
-    `ONNX Runtime for ${platform}`,
-    (task) => onnxRuntimeFor(platform, workshop.fetchPackage, task.bytes, signal),
-    ({version}) => `ONNX Runtime ${version} for ${platform}`,
-  );
   const cacheDir = layersDirOf(workshop.installation.cacheDir);
   const memory = await openFileMemory(cacheDir);
   const {image, layoutDir} = await withTask(
@@ -135,21 +112,20 @@ async function packageFor(
         name: config.name,
         platform,
         base,
-        model: chosen.files,
-        serve: serveManifest(config.name, source.model, judgement),
-        handler: handler?.code ?? null,
-        sources: await digestSources(config, source, handler, memory, signal),
+        model: model.files,
+        serve: planServing(config.name, model.serve, code.pythonHandler),
+        runtime: code.runtime,
+        handler: code.handler,
+        sources: await digestSources(config.dir, [...model.sources, ...code.sources], memory, signal),
         recipe: imageRecipe(config, workshop.installation.version),
-        fetchPackage: workshop.fetchPackage,
-        onnxruntimeDir: imageRuntime.dir,
         packageDir: workshop.installation.root,
         cacheDir,
         memory,
         layoutDir: imageDir(config),
         epochSeconds: parseSourceDateEpoch(process.env['SOURCE_DATE_EPOCH']),
-        progress: (stage, done, total) =>
+        progress: (role, done, total) =>
           task.update(
-            `${STAGES[stage] ?? stage} ${formatBytes(done)}${total === null ? '' : ` of ${formatBytes(total)}`}`,
+            `${LASTING[role] ?? role} ${formatBytes(done)}${total === null ? '' : ` of ${formatBytes(total)}`}`,
           ),
         signal,
       }),
@@ -160,8 +136,8 @@ async function packageFor(
     image,
     thawVersion: workshop.installation.version,
     base,
-    model: chosen.files,
-    handler,
+    model: model.files,
+    code: code.contents,
     memory,
     signal,
   });
@@ -178,36 +154,102 @@ async function packageFor(
   const {engineImage} = delivered;
   const name = pushed?.reference ?? engineImage?.pushed ?? engineImage?.reference ?? image.digest;
   if (report === 'whole') terminal.result(name);
-  return {image, layoutDir, verdict, sbom, pushed, delivered};
+  return {image, layoutDir, verdict: model.verdict, sbom, pushed, delivered};
 }
 
 /** What takes long, and only once. */
-const STAGES: {readonly [Stage in BuildStage]?: string} = {runtime: 'runtime, compressed once and kept:'};
+const LASTING: {readonly [Role in LayerRole]?: string} = {
+  interpreter: 'Python, compressed once and kept:',
+  runtime: 'runtime, compressed once and kept:',
+  packages: 'packages, compressed once and kept:',
+};
 
-/** Bundles the handler, if there is one, while the model is read. Whoever waits for it hears how it failed. */
-function startBundling({dir, handler}: Config, signal: AbortSignal): Promise<HandlerBundle | null> {
-  const bundling =
-    handler === null ? Promise.resolve(null) : bundleHandler(dir, relative(dir, handler), signal);
-  bundling.catch(() => undefined);
-  return bundling;
+/** The model as it goes into the image. */
+interface ChosenModel {
+  readonly files: readonly ModelFile[];
+  readonly verdict: Verdict | null;
+  /** Null if the handler brings its own. */
+  readonly serve: ServeManifest | null;
+  /** The project's files that it was made from, absolute. */
+  readonly sources: readonly string[];
+}
+
+const NO_MODEL: ChosenModel = {files: [], verdict: null, serve: null, sources: []};
+
+/** A model that was read, and rows to judge it by. */
+interface ModelSource {
+  readonly wanted: ModelConfig;
+  readonly opened: OpenModel;
+  readonly calibration: Calibration | null;
+  readonly files: readonly string[];
+}
+
+async function readSource(wanted: ModelConfig, signal: AbortSignal): Promise<ModelSource> {
+  const {path, calibration: rows} = wanted;
+  const opened = await openModel(path, signal);
+  const external = opened.model.externalData.map((file) => resolve(dirname(path), file));
+  return {
+    wanted,
+    opened,
+    calibration: rows === null ? null : await readCalibration(rows, opened.model.inputs),
+    files: [path, ...external, ...(rows === null ? [] : [rows])],
+  };
+}
+
+/** Judges a model on this machine, and tells what was found. */
+async function chooseModel(
+  {project, workshop, terminal, report = 'whole', signal}: PackageRequest,
+  {wanted, opened, calibration, files}: ModelSource,
+): Promise<ChosenModel> {
+  const {config} = project;
+  const onnxruntime = await withTask(
+    terminal,
+    'ONNX Runtime to measure with',
+    (task) => workshop.hostOnnxRuntime(task.bytes),
+    ({version}) => `ONNX Runtime ${version} to measure with`,
+  );
+  const judgement = await withTask(
+    terminal,
+    'measuring the model',
+    (task) => {
+      const onStep = (step: string): void => task.update(step);
+      const packageDir = workshop.installation.root;
+      return judgeModel({
+        config,
+        wanted,
+        source: opened,
+        calibration,
+        onnxruntime,
+        packageDir,
+        signal,
+        onStep,
+      });
+    },
+    ({verdict, remembered}) =>
+      remembered ? `model as measured before: ${verdict.why}` : `model: ${verdict.why}`,
+  );
+  const {verdict, chosen} = judgement;
+  if (report === 'whole') terminal.note(renderVerdict(verdict, terminal.paint));
+  const serve = serveManifest(config.name, opened.model, judgement);
+  return {files: chosen.files, verdict, serve, sources: files};
+}
+
+/** What the runtime is told: of the model, and of a handler in Python. */
+function planServing(
+  name: string,
+  serve: ServeManifest | null,
+  handler: PythonHandler | null,
+): ServeManifest {
+  return {...(serve ?? serveNothing(name)), ...(handler && {handler})};
 }
 
 /** The project's files that an image is made from, with what they hold now. */
 async function digestSources(
-  {dir, model}: Config,
-  source: OpenModel,
-  handler: HandlerBundle | null,
+  dir: string,
+  files: readonly string[],
   memory: FileMemory,
   signal: AbortSignal,
 ): Promise<Image['sources']> {
-  const external = source.model.externalData.map((path) => resolve(dirname(model.path), path));
-  const scripts = (handler?.inputs ?? []).map((path) => resolve(dir, path));
-  const files = [
-    model.path,
-    ...external,
-    ...(model.calibration === null ? [] : [model.calibration]),
-    ...scripts,
-  ];
   const digests = files.map(async (file) => ({
     path: projectPath(dir, file),
     digest: await digestFile(file, memory, signal),

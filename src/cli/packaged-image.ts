@@ -17,10 +17,17 @@ export const sbomFile = (config: Config): string => join(thawDir(config), 'sbom.
  * The digest of every setting that shapes an image, as thaw.yaml has them: what flags said once for one image does not
  * make it stale. The files that go into it are recorded beside it.
  */
-export function imageRecipe({name, model, handler, image, dir}: Config, thawVersion: string): Digest {
-  const {quantize, accept, objective} = model;
-  const files = [model.path, model.calibration, handler].map((file) => file && projectPath(dir, file));
-  return digestOfJson({thawVersion, image, name, quantize, accept, objective, files});
+export function imageRecipe(config: Config, thawVersion: string): Digest {
+  const {name, model, handler, python, image, dir} = config;
+  const named = (file: string | null): string | null => file && projectPath(dir, file);
+  return digestOfJson({
+    thawVersion,
+    image,
+    name,
+    model: model && {...model, path: named(model.path), calibration: named(model.calibration)},
+    handler: handler && {...handler, file: named(handler.file)},
+    python: handler?.language === 'python' ? {...python, requirements: named(python.requirements)} : null,
+  });
 }
 
 /** A file's path as it is recorded: relative to the project, with forward slashes. */
@@ -41,7 +48,7 @@ export async function readPackagedImage({config}: Project, thawVersion: string):
     if ((await digestOfFile(resolve(config.dir, path))) !== digest) changed.push(path);
   }
   if (image.recipe !== imageRecipe(config, thawVersion))
-    changed.push('the settings of name, model, handler or image');
+    changed.push('the settings of name, model, handler, python or image');
   if (changed.length === 0) return packaged;
   const what = changed.join(', ');
   throw new ThawError('IMAGE_STALE', `${what} changed after the image was built`, {changed});

@@ -2,14 +2,10 @@ import type {Config} from '../config/config.ts';
 import {writeWhole} from '../core/disk.ts';
 import type {Image} from '../core/image.ts';
 import {inspectBaseContents, type Base} from '../image/base/base.ts';
-import {inspectBundledPackages} from '../image/bundled-packages.ts';
 import {digestFile} from '../image/entries.ts';
 import type {FileMemory} from '../image/file-memory.ts';
-import type {HandlerBundle} from '../image/handler.ts';
 import type {ModelFile} from '../image/model-layer.ts';
-import {pinnedNode} from '../image/runtime-layer.ts';
-import {renderSbom} from '../image/sbom.ts';
-import {ONNX_RUNTIME} from '../onnxruntime/index.ts';
+import {renderSbom, type CodeContents} from '../image/sbom.ts';
 import {sbomFile} from './packaged-image.ts';
 
 /** An image, and what it was built from. */
@@ -18,7 +14,7 @@ export interface BuiltFrom {
   readonly thawVersion: string;
   readonly base: Base;
   readonly model: readonly ModelFile[];
-  readonly handler: HandlerBundle | null;
+  readonly code: CodeContents;
   readonly memory: FileMemory;
   readonly signal: AbortSignal;
 }
@@ -29,7 +25,7 @@ export interface BuiltFrom {
  * @throws ThawError DISK_FULL, PERMISSION_DENIED
  */
 export async function writeSbom(config: Config, built: BuiltFrom): Promise<string> {
-  const {image, thawVersion, base, model, handler, memory, signal} = built;
+  const {image, thawVersion, base, model, code, memory, signal} = built;
   const digested = model.map(async ({path, file}) => ({
     path,
     digest: await digestFile(file, memory, signal),
@@ -38,10 +34,8 @@ export async function writeSbom(config: Config, built: BuiltFrom): Promise<strin
     image,
     thawVersion,
     base: await inspectBaseContents(base, memory),
-    node: pinnedNode(image.platform),
-    onnxruntime: ONNX_RUNTIME,
+    code,
     model: await Promise.all(digested),
-    handler: handler === null ? [] : await inspectBundledPackages(config.dir, handler),
   });
   const file = sbomFile(config);
   await writeWhole(file, `${JSON.stringify(sbom, null, 2)}\n`);

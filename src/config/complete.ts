@@ -2,8 +2,8 @@ import {dirname, resolve} from 'node:path';
 import type {Trigger} from '../core/function.ts';
 import type {Json} from '../core/json.ts';
 import {DEFAULT_ACCEPT} from '../core/model.ts';
-import type {Config, Settings} from './config.ts';
-import {SETTING_KEYS, type WrittenConfig, type WrittenSettings} from './schema.ts';
+import type {Config, Handler, ModelConfig, PythonConfig, Settings} from './config.ts';
+import {PYTHON_HANDLER, SETTING_KEYS, type WrittenConfig, type WrittenSettings} from './schema.ts';
 
 const HTTP: Trigger = {kind: 'http', auth: 'iam'};
 
@@ -26,15 +26,10 @@ export function completeConfig(
     file,
     dir,
     name: written.name,
-    model: {
-      path: resolve(dir, written.model.path),
-      quantize: written.model.quantize,
-      calibration: written.model.calibration === undefined ? null : resolve(dir, written.model.calibration),
-      accept: {...DEFAULT_ACCEPT, ...definedOnly(written.model.accept)},
-      objective: written.model.objective,
-    },
+    model: written.model === undefined ? null : completeModel(written.model, dir),
     image: written.image,
-    handler: written.handler === undefined ? null : resolve(dir, written.handler),
+    handler: written.handler === undefined ? null : completeHandler(written.handler, dir),
+    python: completePython(written.python, dir),
     default: written.default ?? names[0] ?? fallbackProvider,
     providers: (names.length > 0 ? names : [fallbackProvider]).map((name) => ({
       name,
@@ -42,6 +37,27 @@ export function completeConfig(
       settings: completeSettings(written, overrides.get(name) ?? {}),
     })),
   };
+}
+
+function completeModel(model: NonNullable<WrittenConfig['model']>, dir: string): ModelConfig {
+  return {
+    path: resolve(dir, model.path),
+    quantize: model.quantize,
+    calibration: model.calibration === undefined ? null : resolve(dir, model.calibration),
+    accept: {...DEFAULT_ACCEPT, ...definedOnly(model.accept)},
+    objective: model.objective,
+  };
+}
+
+/** Reads `app.py`, or `app.py:Predictor`. */
+function completeHandler(written: string, dir: string): Handler {
+  const [, file = written, name = null] = PYTHON_HANDLER.exec(written) ?? [];
+  return {file: resolve(dir, file), name, language: file.endsWith('.py') ? 'python' : 'javascript'};
+}
+
+function completePython(written: WrittenConfig['python'], dir: string): PythonConfig {
+  const {version = null, requirements} = written;
+  return {...written, version, requirements: requirements === undefined ? null : resolve(dir, requirements)};
 }
 
 /** A provider section without the settings it overrides: what the driver itself reads. */

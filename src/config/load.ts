@@ -8,7 +8,7 @@ import {completeConfig, optionsOf} from './complete.ts';
 import type {Config} from './config.ts';
 import {parseSource, type PlacedProblem, type Problem} from './document.ts';
 import {settingsBeyond} from './limits.ts';
-import {configSchema, SETTING_KEYS, settingsSchema, type WrittenSettings} from './schema.ts';
+import {configSchema, PYTHON_HANDLER, SETTING_KEYS, settingsSchema, type WrittenSettings} from './schema.ts';
 
 const CONFIG_FILE = 'thaw.yaml';
 
@@ -55,7 +55,7 @@ export async function loadConfig(file: string, providers: ProviderReader): Promi
   const config = checked.value
     ? completeConfig(checked.value, sections.overrides, resolve(file), providers.names[0] ?? '')
     : null;
-  const problems = [...checked.problems, ...sections.problems];
+  const problems = [...checked.problems, ...handlerProblems(source.value ?? {}), ...sections.problems];
   if (config) {
     problems.push(...defaultProblems(config, providers.names));
     problems.push(...limitProblems(config, sections.limits, source.value));
@@ -100,6 +100,21 @@ async function readSections(document: unknown, providers: ProviderReader): Promi
 function defaultProblems(config: Config, names: readonly string[]): Problem[] {
   if (names.includes(config.default)) return [];
   return [{path: ['default'], message: `must be a provider: ${names.join(', ')}, not "${config.default}"`}];
+}
+
+/** What only a handler in Python can have, or be without. */
+function handlerProblems(document: unknown): Problem[] {
+  const handler = valueAt(document, ['handler']);
+  if (typeof handler === 'string' && PYTHON_HANDLER.test(handler)) return [];
+  const problems: Problem[] = [];
+  if (valueAt(document, ['model']) === undefined) {
+    const only = handler === undefined ? '' : ': only a handler in Python can load its own';
+    problems.push({path: ['model'], message: `is missing${only}`});
+  }
+  if (valueAt(document, ['python']) !== undefined) {
+    problems.push({path: ['python'], message: 'is for a handler in Python, and there is none'});
+  }
+  return problems;
 }
 
 /** Settings beyond a provider's limits, placed where they stand: in its section, or in the general part. */

@@ -105,32 +105,66 @@ const settings = {
 export const SETTING_KEYS = Object.keys(settings) as readonly (keyof typeof settings)[];
 export const settingsSchema = z.strictObject(settings);
 
+/** A Python file, and perhaps the name of what answers in it. */
+export const PYTHON_HANDLER = /^(.+\.py)(?::([A-Za-z_]\w*))?$/;
+
+const python = z
+  .strictObject({
+    version: z
+      .string('must be quoted, as "3.12"')
+      .regex(/^3\.\d{1,2}$/, 'must be a minor version such as "3.12"')
+      .optional()
+      .meta({description: 'The minor version of the image’s Python; what the interpreter has if left out.'}),
+    interpreter: z
+      .enum(['auto', 'base', 'standalone', 'host'])
+      .default('auto')
+      .meta({description: 'Where the interpreter is from: the base, a relocatable build, or this machine.'}),
+    requirements: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({description: 'The packages it needs: requirements.txt or pyproject.toml if left out.'}),
+    provided: z
+      .array(z.string().min(1))
+      .default([])
+      .meta({description: 'Packages that the base has already, so that they are not installed.'}),
+    event: z
+      .enum(['http', 'direct'])
+      .default('http')
+      .meta({description: 'What an HTTP request becomes for a handler that takes events.'}),
+  })
+  .prefault({})
+  .meta({description: 'What a handler in Python needs.'});
+
 /** thaw.yaml as it may be written, its values read but nothing filled in. */
 export const configSchema = z.strictObject({
   name: z
     .string()
     .refine(isFunctionName, `must be ${FUNCTION_NAME_RULE}`)
     .meta({description: `The function's name: ${FUNCTION_NAME_RULE}.`}),
-  model: z.strictObject({
-    path: z.string().min(1).meta({description: 'The ONNX file, relative to thaw.yaml.'}),
-    quantize: z
-      .enum(['auto', ...QUANTIZE_MODES])
-      .default('auto')
-      .meta({description: 'The best form of the model by measurement, or one form by name.'}),
-    calibration: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({description: 'JSON lines of inputs to judge candidates by.'}),
-    accept: z
-      .strictObject({
-        cosine: bound('>=', 'Least cosine similarity to the original, per output.').optional(),
-        nsr: bound('<=', 'Most noise to signal, per output.').optional(),
-        top1Drop: bound('<=', 'Most share of rows whose largest score may move.').optional(),
-      })
-      .default({}),
-    objective: z.enum(OBJECTIVES).default('balanced'),
-  }),
+  model: z
+    .strictObject({
+      path: z.string().min(1).meta({description: 'The ONNX file, relative to thaw.yaml.'}),
+      quantize: z
+        .enum(['auto', ...QUANTIZE_MODES])
+        .default('auto')
+        .meta({description: 'The best form of the model by measurement, or one form by name.'}),
+      calibration: z
+        .string()
+        .min(1)
+        .optional()
+        .meta({description: 'JSON lines of inputs to judge candidates by.'}),
+      accept: z
+        .strictObject({
+          cosine: bound('>=', 'Least cosine similarity to the original, per output.').optional(),
+          nsr: bound('<=', 'Most noise to signal, per output.').optional(),
+          top1Drop: bound('<=', 'Most share of rows whose largest score may move.').optional(),
+        })
+        .default({}),
+      objective: z.enum(OBJECTIVES).default('balanced'),
+    })
+    .optional()
+    .meta({description: 'The model; a handler in Python may load its own instead.'}),
   image: z
     .strictObject({
       base: z
@@ -145,11 +179,11 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .meta({description: 'What the image is made for, and from.'}),
-  handler: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({description: 'The handler file; without one thaw speaks tensors.'}),
+  handler: z.string().min(1).optional().meta({
+    description:
+      'The handler file, in Python with what answers in it: app.py:predict. Without one thaw speaks tensors.',
+  }),
+  python,
   ...settings,
   default: z.string().optional().meta({description: 'The provider that a command means when none is named.'}),
   providers: z.record(z.string(), z.record(z.string(), z.unknown()).nullable()).default({}),

@@ -181,19 +181,34 @@ export interface Verdict {
   readonly warnings: readonly string[];
 }
 
+/** How a Python handler is found and called. */
+export interface PythonHandler {
+  /** Relative to the handler folder of the image. */
+  readonly file: string;
+  /** A function, class or object in it; null: the first of the usual names. */
+  readonly name: string | null;
+  /** What an HTTP request becomes for a handler that takes events: one of HTTP, or the body alone. */
+  readonly event: 'http' | 'direct';
+}
+
 /** What the runtime needs to serve the chosen candidate: applied word for word. */
 export interface ServeManifest {
   readonly schema: 'thaw.serve/1';
   readonly name: string;
-  /** The model file, relative to the model folder of the image. Right on every CPU, with every ONNX Runtime. */
-  readonly file: string;
-  readonly model: Digest;
+  /**
+   * The model file, relative to the model folder of the image. Right on every CPU, with every ONNX Runtime. Null, with
+   * all that follows from it, where the handler brings its own model.
+   */
+  readonly file: string | null;
+  readonly model: Digest | null;
   /** The ONNX Runtime that measured. */
-  readonly onnxruntime: string;
+  readonly onnxruntime: string | null;
   /** Passed to ONNX Runtime as they are. */
   readonly session: JsonObject;
   /** The options instead where ONNX Runtime is the one that measured and the CPU is of the class. */
   readonly shaped?: {readonly session: JsonObject; readonly cpu: CpuClass};
+  /** Only where Python serves. */
+  readonly handler?: PythonHandler;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
 }

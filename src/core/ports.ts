@@ -1,5 +1,5 @@
 import type {ThawError} from './errors.ts';
-import type {Image, LayerRole} from './image.ts';
+import type {Image, LayerRole, Platform} from './image.ts';
 import type {Invocation} from './sample.ts';
 
 /** Time, so that tests can hold it still. */
@@ -86,6 +86,35 @@ export interface HostOnnxRuntime {
   readonly dir: string;
 }
 
+/** What a Python function runs in outside of its image, on this machine's own Python. */
+export interface PythonEnvironment {
+  /** The interpreter's file. */
+  readonly python: string;
+  readonly version: string;
+}
+
+/** What such an environment is made from: the files that lie beside the image's `serve.json`. */
+export interface PythonNeeds {
+  /** The image's minor version: one of the same is preferred. */
+  readonly version: string;
+  readonly platform: Platform;
+  /** Packages that this machine's Python is expected to have. */
+  readonly provided: readonly string[];
+  /** The packages as they were asked for, and as they are locked; null if the function needs none. */
+  readonly packages: {readonly requirements: string; readonly lock: string} | null;
+}
+
+/**
+ * Makes an environment with a Python function's packages on this machine, or finds the one that was made before.
+ *
+ * @throws ThawError PYTHON_UNAVAILABLE, PACKAGES_UNAVAILABLE, INTERRUPTED
+ */
+export type MakePythonEnvironment = (
+  needs: PythonNeeds,
+  onStep: (step: string) => void,
+  signal: AbortSignal,
+) => Promise<PythonEnvironment>;
+
 /** An image and the OCI image layout it lies in. */
 export interface ImageOnDisk {
   readonly image: Image;
@@ -159,4 +188,5 @@ export interface Ports {
   readonly unpackImage: UnpackImage;
   readonly hostOnnxRuntime: (progress: ProgressFn, signal: AbortSignal) => Promise<HostOnnxRuntime>;
   readonly openContainerEngine: OpenContainerEngine;
+  readonly makePythonEnvironment: MakePythonEnvironment;
 }

@@ -6,7 +6,7 @@ import {throwIfInterrupted} from '../core/errors.ts';
 import type {Image, Layer, LayerRole, Platform} from '../core/image.ts';
 import {canonicalJson} from '../core/json.ts';
 import type {ServeManifest} from '../core/model.ts';
-import type {FetchPackage, ImageOnDisk} from '../core/ports.ts';
+import type {ImageOnDisk} from '../core/ports.ts';
 import {NONROOT} from './base/abi.ts';
 import {originOf, type Base} from './base/base.ts';
 import {CERTIFICATES, planBase} from './base/host.ts';
@@ -19,7 +19,7 @@ import {writeLayout} from './layout.ts';
 import {renderConfig, renderManifest, type ImageConfig} from './manifest.ts';
 import {chooseModelCompression, planModel, type ModelFile} from './model-layer.ts';
 import {parseReference} from './registry/reference.ts';
-import {fetchNode, planRuntime} from './runtime-layer.ts';
+import type {RuntimeParts} from './runtime.ts';
 
 /** What an image is made from, and where. */
 export interface BuildInput {
@@ -27,16 +27,14 @@ export interface BuildInput {
   readonly platform: Platform;
   /** One from a registry has its layers in `cacheDir`. */
   readonly base: Base;
+  /** None if the handler brings its own model. */
   readonly model: readonly ModelFile[];
   readonly serve: ServeManifest;
-  /** The bundled handler; null if the project has none. */
-  readonly handler: Uint8Array | null;
+  readonly runtime: RuntimeParts;
+  readonly handler: HandlerParts;
   /** Of these the image only keeps record, so that a later command can tell whether it is stale. */
   readonly sources: Image['sources'];
   readonly recipe: Digest;
-  readonly fetchPackage: FetchPackage;
-  /** ONNX Runtime for the image's platform. */
-  readonly onnxruntimeDir: string;
   /** The folder of the installed package, with `dist/` in it. */
   readonly packageDir: string;
   /** Layers are kept here, to be used again. */
@@ -51,11 +49,18 @@ export interface BuildInput {
   readonly signal: AbortSignal;
 }
 
-/** What a build is busy with: bringing Node, or one of the layers. */
-export type BuildStage = 'node' | LayerRole;
+/** What of an image is the project's own code. */
+export interface HandlerParts {
+  /** Under `opt/thaw/handler`; nothing if the project has no handler. */
+  readonly entries: readonly Entry[];
+  /** Its large files, such as weights that it loads itself: they lie with the model, for they change as rarely. */
+  readonly data: readonly {readonly path: string; readonly file: string}[];
+  /** Beside `serve.json`. */
+  readonly config: readonly Entry[];
+}
 
-/** Bytes done of how many, in one stage; total is null while it is not known. */
-type BuildProgress = (stage: BuildStage, doneBytes: number, totalBytes: number | null) => void;
+/** Bytes done of how many, in one layer; total is null while it is not known. */
+type BuildProgress = (layer: LayerRole, doneBytes: number, totalBytes: number | null) => void;
 
 /** An image before any of it is written. */
 export interface ImagePlan {
@@ -69,10 +74,11 @@ export interface ImagePlan {
 /** What of an image was decided or found before it can be planned. */
 export interface ImageParts {
   readonly base: BaseParts;
-  readonly runtime: readonly Entry[];
+  readonly runtime: Omit<RuntimeParts, 'record'>;
   readonly model: readonly Entry[];
   readonly modelCompression: Compression;
-  readonly handler: Uint8Array | null;
+  readonly handler: readonly Entry[];
+  readonly config: readonly Entry[];
   readonly serve: ServeManifest;
 }
 
@@ -94,8 +100,8 @@ export interface BaseParts {
  * Builds an image into an OCI image layout. The same parts give the same digest, in whichever folder and at
  * whatever time.
  *
- * @throws ThawError PLATFORM_UNSUPPORTED, RUNTIME_UNAVAILABLE, INPUT_INVALID, IMAGE_STALE if a file changes
- * meanwhile, FILE_EXISTS, DISK_FULL, PERMISSION_DENIED, INTERRUPTED, and what fetching Node throws
+ * @throws ThawError PLATFORM_UNSUPPORTED, INPUT_INVALID, IMAGE_STALE if a file changes meanwhile, FILE_EXISTS,
+ * DISK_FULL, PERMISSION_DENIED, INTERRUPTED
  */
 export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
   const {cacheDir, epochSeconds, memory, progress, signal} = input;
@@ -121,6 +127,7 @@ export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
     function: input.name,
     platform: input.platform,
     base: originOf(input.base),
+    runtime: input.runtime.record,
     digest: manifest.descriptor.digest,
     model: input.serve.model,
     sources: input.sources,
@@ -130,17 +137,16 @@ export async function buildImage(input: BuildInput): Promise<ImageOnDisk> {
   return writeLayout(image, [manifest, config], cacheDir, input.layoutDir, signal);
 }
 
-async function gatherParts(input: BuildInput): Promise<ImageParts> {
-  const {platform, progress, signal} = input;
-  const onBytes = (done: number, total: number | null): void => progress('node', done, total);
-  const node = await fetchNode(platform, input.fetchPackage, onBytes, signal);
+async function gatherParts({base, runtime, model, handler, serve}: BuildInput): Promise<ImageParts> {
+  const {entries, data, config} = handler;
   return {
-    base: partsOfBase(input.base),
-    runtime: await planRuntime(node, input.packageDir, input.onnxruntimeDir),
-    model: planModel(input.model),
-    modelCompression: await chooseModelCompression(input.model),
-    handler: input.handler,
-    serve: input.serve,
+    base: partsOfBase(base),
+    runtime,
+    model: [...planModel(model), ...data.map(({path, file}) => fileEntry(path, {file}))],
+    modelCompression: await chooseModelCompression([...model, ...data].map(({file}) => file)),
+    handler: entries,
+    config,
+    serve,
   };
 }
 
@@ -155,21 +161,22 @@ function partsOfBase(base: Base): BaseParts {
 
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 
-/** Stacks the layers, those that change rarely first, and says how the image is started. */
+/** Stacks the layers, those that change rarely first and none that is empty, and says how the image is started. */
 export function planImage(
   {name, platform, epochSeconds}: Pick<BuildInput, 'name' | 'platform' | 'epochSeconds'>,
   parts: ImageParts,
 ): ImagePlan {
-  const {base} = parts;
+  const {base, runtime, serve} = parts;
   return {
     config: {
       platform,
-      entrypoint: ['/opt/thaw/bin/node', '/opt/thaw/runtime/server.cjs'],
+      entrypoint: runtime.entrypoint,
       env: {
         ...base.env,
-        PATH: `/opt/thaw/bin:${base.env['PATH'] ?? PATH}`,
+        PATH: [...runtime.path, base.env['PATH'] ?? PATH].join(':'),
         // Before ONNX Runtime is loaded, or it keeps a device id and calls home.
         ORT_DISABLE_TELEMETRY: '1',
+        ...runtime.env,
         ...(base.certificates === null ? {} : {SSL_CERT_FILE: base.certificates}),
       },
       user: `${NONROOT}:${NONROOT}`,
@@ -178,24 +185,23 @@ export function planImage(
         'org.opencontainers.image.title': name,
         ...(base.digest === null ? {} : {'org.opencontainers.image.base.digest': base.digest}),
         'thaw.function': name,
-        'thaw.model': parts.serve.model,
+        ...(serve.model === null ? {} : {'thaw.model': serve.model}),
       },
       epochSeconds,
     },
     baseLayers: base.layers,
     layers: [
-      ...(base.entries.length === 0 ? [] : [{role: 'base', entries: base.entries, compression: 6} as const]),
-      // The largest layer, and the same for every function: compressed once, then found in the cache.
-      {role: 'runtime', entries: parts.runtime, compression: 7},
-      {role: 'model', entries: parts.model, compression: parts.modelCompression},
-      ...(parts.handler === null ? [] : [layerOf('handler', 'opt/thaw/handler/handler.mjs', parts.handler)]),
-      layerOf('config', 'opt/thaw/config/serve.json', Buffer.from(`${canonicalJson(parts.serve)}\n`)),
-    ],
+      {role: 'base' as const, entries: base.entries, compression: 6 as const},
+      ...runtime.layers,
+      {role: 'model' as const, entries: parts.model, compression: parts.modelCompression},
+      {role: 'handler' as const, entries: parts.handler, compression: 6 as const},
+      {role: 'config' as const, entries: [serveEntry(serve), ...parts.config], compression: 6 as const},
+    ].filter(({entries}) => entries.length > 0),
   };
 }
 
-function layerOf(role: LayerRole, path: string, bytes: Uint8Array): LayerPlan {
-  return {role, entries: [fileEntry(path, {bytes})], compression: 6};
+function serveEntry(serve: ServeManifest): Entry {
+  return fileEntry('opt/thaw/config/serve.json', {bytes: Buffer.from(`${canonicalJson(serve)}\n`)});
 }
 
 async function prepareCache(cacheDir: string): Promise<void> {

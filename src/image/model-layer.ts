@@ -29,10 +29,10 @@ const SAVING_MIN = 0.1;
  *
  * @throws ThawError INPUT_INVALID if a file cannot be read
  */
-export async function chooseModelCompression(files: readonly ModelFile[]): Promise<Compression> {
+export async function chooseModelCompression(files: readonly string[]): Promise<Compression> {
   let largest = {file: '', bytes: 0};
   let totalBytes = 0;
-  for (const {file} of files) {
+  for (const file of files) {
     const bytes = await usingFile(file, async (handle) => (await handle.stat()).size);
     totalBytes += bytes;
     if (bytes > largest.bytes) largest = {file, bytes};

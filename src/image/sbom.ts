@@ -10,11 +10,38 @@ export interface SbomInput {
   readonly image: Image;
   readonly thawVersion: string;
   readonly base: BaseContents;
-  readonly node: PackagePin;
-  readonly onnxruntime: PackagePin;
+  readonly code: CodeContents;
   /** The model's files, relative to the model folder of the image. */
   readonly model: readonly {readonly path: string; readonly digest: Digest}[];
-  readonly handler: readonly BundledPackage[];
+}
+
+/** What the handler is, and what it runs on. */
+export type CodeContents =
+  | {
+      readonly language: 'javascript';
+      readonly node: PackagePin;
+      readonly onnxruntime: PackagePin;
+      readonly packages: readonly BundledPackage[];
+    }
+  | {
+      readonly language: 'python';
+      /** Null if it is in the base, and so among the base's packages. */
+      readonly interpreter: PythonInterpreter | null;
+      readonly packages: readonly PythonPackage[];
+    };
+
+/** The Python that an image brings along. */
+export interface PythonInterpreter {
+  readonly version: string;
+  /** Where it is from, with its digest; null for the machine's own. */
+  readonly download: {readonly url: string; readonly digest: Digest} | null;
+}
+
+/** An installed distribution. */
+export interface PythonPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly license: string | null;
 }
 
 /** The parts of a CycloneDX component that thaw writes. */
@@ -52,11 +79,10 @@ export function renderSbom(input: SbomInput): Sbom {
   const {image, thawVersion} = input;
   const components = [
     ...baseComponents(input),
-    npmComponent(input.node, 'platform', 'runtime'),
-    npmComponent(input.onnxruntime, 'library', 'runtime'),
+    ...runtimeComponents(input.code),
     {type: 'application', 'bom-ref': 'thaw', name: 'thaw', version: thawVersion, ...inLayer('runtime')},
     ...input.model.map(modelComponent),
-    ...input.handler.map(handlerComponent),
+    ...packageComponents(input.code),
   ] satisfies readonly Component[];
   const subject: Component = {
     type: 'container',
@@ -126,6 +152,48 @@ function systemPurl(
   const named = architecture ?? own;
   const namespace = distribution === null ? '' : `${distribution}/`;
   return `pkg:${manager}/${namespace}${encodeURIComponent(name)}@${encodeURIComponent(version)}?arch=${named}`;
+}
+
+function runtimeComponents(code: CodeContents): readonly Component[] {
+  if (code.language === 'javascript') {
+    return [
+      npmComponent(code.node, 'platform', 'runtime'),
+      npmComponent(code.onnxruntime, 'library', 'runtime'),
+    ];
+  }
+  if (code.interpreter === null) return [];
+  const {version, download} = code.interpreter;
+  const interpreter: Component = {
+    type: 'platform',
+    'bom-ref': 'python',
+    name: 'cpython',
+    version,
+    ...(download === null
+      ? {}
+      : {
+          purl: `pkg:generic/cpython@${version}?download_url=${encodeURIComponent(download.url)}`,
+          hashes: [sha256(download.digest)],
+        }),
+    licenses: [licenseOf('PSF-2.0')],
+    ...inLayer('interpreter'),
+  };
+  return [interpreter];
+}
+
+const packageComponents = (code: CodeContents): readonly Component[] =>
+  code.language === 'javascript' ? code.packages.map(handlerComponent) : code.packages.map(pythonComponent);
+
+function pythonComponent({name, version, license}: PythonPackage): Component {
+  const purl = `pkg:pypi/${name.toLowerCase().replaceAll('_', '-')}@${encodeURIComponent(version)}`;
+  return {
+    type: 'library',
+    'bom-ref': purl,
+    name,
+    version,
+    purl,
+    ...(license === null ? {} : {licenses: [licenseOf(license)]}),
+    ...inLayer('packages'),
+  };
 }
 
 /** A pinned package: its hash is the one of the archive that it came in. */

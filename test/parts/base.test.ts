@@ -49,7 +49,8 @@ async function pushBase(
   const {digest} = manifest.descriptor;
   const named = {function: 'base', model: digestOf(''), sources: [], recipe: digestOf('')};
   const origin = {kind: 'host', glibc: '2.28'} as const;
-  const image: Image = {schema: 'thaw.image/1', ...named, platform, base: origin, digest, layers};
+  const runtime = {kind: 'node'} as const;
+  const image: Image = {schema: 'thaw.image/1', ...named, platform, base: origin, runtime, digest, layers};
   const {layoutDir} = await writeLayout(image, [manifest, config], folder, join(folder, 'layout'), never);
   return pushImage({
     layoutDir,

@@ -12,11 +12,20 @@ import {inspectHostBase} from '../../src/image/base/host.ts';
 import {buildImage, type BuildInput} from '../../src/image/build.ts';
 import {noMemory} from '../../src/image/file-memory.ts';
 import {bundleHandler} from '../../src/image/handler.ts';
+import {openNodeRuntime} from '../../src/image/node-runtime.ts';
 import {unpackImage} from '../../src/image/unpack.ts';
 import {findImageProblems} from '../../src/image/validate.ts';
 import {createFetchPackage} from '../../src/net/npm-package.ts';
 import {ONNX_RUNTIME, onnxRuntimeFor} from '../../src/onnxruntime/index.ts';
-import {buildInputIn, failureOf, ignore, never, scratch, writeTree} from '../unit/image/fixture.ts';
+import {
+  buildInputIn,
+  failureOf,
+  handlerOf,
+  ignore,
+  never,
+  scratch,
+  writeTree,
+} from '../unit/image/fixture.ts';
 
 const run = promisify(execFile);
 const has = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
@@ -58,11 +67,17 @@ async function realInput(folder: string, cacheDir: string): Promise<BuildInput> 
       inputs: [{name: 'features', type: 'FP32', shape: ['batch', 4]}],
       outputs: [{name: 'score', type: 'FP32', shape: ['batch', 1]}],
     },
-    handler: code,
+    runtime: await openNodeRuntime({
+      platform: 'linux/amd64',
+      packageDir: join(folder, 'package'),
+      onnxruntimeDir: (await onnxRuntimeFor('linux/amd64', fetchPackage, ignore, never)).dir,
+      fetchPackage,
+      progress: ignore,
+      signal: never,
+    }),
+    handler: handlerOf(Buffer.from(code).toString('utf8')),
     sources: [],
     recipe: digestOf('recipe'),
-    fetchPackage,
-    onnxruntimeDir: (await onnxRuntimeFor('linux/amd64', fetchPackage, ignore, never)).dir,
     packageDir: join(folder, 'package'),
     cacheDir: join(folder, 'cache'),
     memory: noMemory,

@@ -5,7 +5,7 @@ import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {Image} from '../../src/core/image.ts';
 import type {PackagePin} from '../../src/core/ports.ts';
-import {fetchNode} from '../../src/image/runtime-layer.ts';
+import {pinnedNode} from '../../src/image/node-runtime.ts';
 import {createFetchPackage} from '../../src/net/npm-package.ts';
 import {onnxRuntimeFor} from '../../src/onnxruntime/index.ts';
 import {openBench, ROOT, type Bench} from '../cli/thaw.ts';
@@ -46,9 +46,9 @@ describe.skipIf(!canBuild)('one project in two places, under two versions of Nod
     const major = process.version.slice(0, 4);
     const other = OTHER_NODES.find(({version}) => !`v${version}`.startsWith(major)) ?? expect.fail(major);
     const otherDir = await fetchPackage(other, ['bin/node'], ignore, never);
-    const imageNode = await fetchNode('linux/amd64', fetchPackage, ignore, never);
+    const imageNode = await fetchPackage(pinnedNode('linux/amd64'), ['bin/node'], ignore, never);
     const onnxruntime = await onnxRuntimeFor('linux/amd64', fetchPackage, ignore, never);
-    const packages = [dirname(dirname(imageNode)), packageDirOf(onnxruntime.dir)];
+    const packages = [imageNode, packageDirOf(onnxruntime.dir)];
     for (const node of [process.execPath, join(otherDir, 'bin/node')]) {
       const cache = join(await scratch(), 'cache');
       for (const dir of packages) {

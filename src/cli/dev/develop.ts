@@ -29,8 +29,11 @@ export interface DevelopRequest {
 
 /** An editor that saves several files, or one in several steps, is done by then. */
 const QUIET_MS = 60;
-/** What is bundled besides the handler's own files, and what says how. */
-const BESIDE_HANDLER = ['package.json', 'package-lock.json', 'tsconfig.json'];
+/** What is brought along besides the handler's own files, and what says how. */
+const BESIDE_HANDLER = {
+  javascript: ['package.json', 'package-lock.json', 'tsconfig.json'],
+  python: ['requirements.txt', 'pyproject.toml', '.thawignore'],
+};
 
 /**
  * Runs the project's function, and makes it anew whenever what it is made from changes, until the signal fires. What
@@ -129,7 +132,7 @@ export async function develop(request: DevelopRequest): Promise<void> {
 }
 
 const modelFiles = ({model}: Config): string[] =>
-  model.calibration === null ? [model.path] : [model.path, model.calibration];
+  [model?.path, model?.calibration].filter((file) => typeof file === 'string');
 
 /** What the function is made from, as thaw.yaml names it. */
 const namedFiles = (config: Config): string[] => [
@@ -137,7 +140,10 @@ const namedFiles = (config: Config): string[] => [
   ...modelFiles(config),
   ...(config.handler === null
     ? []
-    : [config.handler, ...BESIDE_HANDLER.map((name) => resolve(config.dir, name))]),
+    : [
+        config.handler.file,
+        ...BESIDE_HANDLER[config.handler.language].map((name) => resolve(config.dir, name)),
+      ]),
 ];
 
 function changedLayers(before: Image | null, now: Image): LayerRole[] {

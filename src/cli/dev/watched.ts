@@ -11,7 +11,19 @@ export interface Watched {
 }
 
 /** What a handler may import, and what says how it is bundled. */
-const SOURCE_EXTENSIONS = ['.mjs', '.js', '.cjs', '.ts', '.mts', '.cts', '.jsx', '.tsx', '.json', '.txt'];
+const SOURCE_EXTENSIONS = [
+  '.mjs',
+  '.js',
+  '.cjs',
+  '.ts',
+  '.mts',
+  '.cts',
+  '.jsx',
+  '.tsx',
+  '.json',
+  '.txt',
+  '.py',
+];
 
 /** What tools keep for themselves; packages change when `package.json` does. */
 const FOREIGN_FOLDER = /^(?:\..+|node_modules|__pycache__|venv)$/;

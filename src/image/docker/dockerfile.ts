@@ -4,7 +4,9 @@ import type {ConfigDocument} from '../manifest.ts';
 /** What each layer holds, for people who read the Dockerfile. */
 const HOLDS: {readonly [R in LayerRole]: string} = {
   base: 'The loader, glibc, libstdc++ and certificates, as they were on the machine that packaged.',
-  runtime: "Node, ONNX Runtime and thaw's server.",
+  interpreter: 'Python.',
+  runtime: "What serves the model: thaw's server, and where it is in JavaScript, Node and ONNX Runtime.",
+  packages: 'The packages that the handler needs.',
   model: 'The model as chosen.',
   handler: 'The handler, with everything that it imports.',
   config: 'Which model to load, and how.',

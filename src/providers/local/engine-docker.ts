@@ -357,7 +357,7 @@ class Container {
     if (process.platform !== 'linux' || this.#over) return null;
     this.#pid ??= Number((await this.#command('inspect', '--format', '{{.State.Pid}}', this.#name)).stdout);
     const commandLine = await readFile(`/proc/${this.#pid}/cmdline`, 'utf8').catch(() => '');
-    return commandLine.includes('/opt/thaw/runtime/server.cjs') ? readPeakMemoryMb(this.#pid) : null;
+    return /\/opt\/thaw\/runtime\/server\.(?:cjs|py)/.test(commandLine) ? readPeakMemoryMb(this.#pid) : null;
   }
 
   #command(...args: readonly string[]): Promise<CommandFailure> {

@@ -1,20 +1,19 @@
 import {spawn, type ChildProcess} from 'node:child_process';
+import {existsSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {messageOf} from '../../core/errors.ts';
 import type {Engine, Exit, Launch, Ready, Running} from './engine.ts';
 import {StartFailure} from './engine.ts';
+import {INTERPRETER_FILE, NODE_SERVER, PYTHON_SERVER} from './lay-runtime.ts';
 import {splitLines} from './lines.ts';
 import {readPeakMemoryMb} from './peak-memory.ts';
 import {parseStartEvent} from './start-event.ts';
 
-/** From the root folder of a version to the program that serves it. */
-export const SERVER_FILE = join('opt', 'thaw', 'runtime', 'server.cjs');
-
 /** How long the last output of a process that has ended is waited for. */
 const PIPES_CLOSE_MS = 500;
 
-/** Runs instances as child processes on this machine's own Node. Memory and CPU limits are not enforced. */
+/** Runs instances as child processes on this machine's own Node or Python. Memory and CPU limits are not enforced. */
 export const processEngine: Engine = {name: 'process', start};
 
 /**
@@ -90,9 +89,18 @@ function start(launch: Launch): Running {
   };
 }
 
+/** What serves a version: the Python that it names, or this program's own Node. */
+function commandOf(rootDir: string): [program: string, ...args: string[]] {
+  const named = join(rootDir, INTERPRETER_FILE);
+  return existsSync(named)
+    ? [readFileSync(named, 'utf8'), '-s', join(rootDir, PYTHON_SERVER)]
+    : [process.execPath, join(rootDir, NODE_SERVER)];
+}
+
 /** The declared environment and what the platform itself gives, which wins; nothing of this machine's user. */
 function spawnServer(launch: Launch): ChildProcess {
-  return spawn(process.execPath, [join(launch.rootDir, SERVER_FILE), '--lifeline'], {
+  const [program, ...args] = commandOf(launch.rootDir);
+  return spawn(program, [...args, '--lifeline'], {
     cwd: launch.rootDir,
     stdio: ['pipe', 'pipe', 'pipe'],
     windowsHide: true,

@@ -1,11 +1,11 @@
 import {randomUUID} from 'node:crypto';
-import {copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises';
-import {dirname, join} from 'node:path';
+import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import type {Version} from '../../core/deployment.ts';
 import type {Digest} from '../../core/digest.ts';
 import type {OpContext} from '../../core/driver.ts';
 import {systemCode, ThawError, throwIfInterrupted} from '../../core/errors.ts';
-import {SERVER_FILE} from './engine-process.ts';
+import {layRuntime} from './lay-runtime.ts';
 import {versionDir, type FunctionPaths} from './paths.ts';
 import type {VersionRef} from './protocol.ts';
 
@@ -33,8 +33,8 @@ export async function listVersions(paths: FunctionPaths): Promise<VersionOnDisk[
 }
 
 /**
- * Lays out an image's model, handler and configuration in a folder of their own, beside thaw's server and this
- * machine's ONNX Runtime, as the process engine runs them. Does nothing if that version is there already.
+ * Lays out an image's model, handler and configuration in a folder of their own, beside what runs them on this machine,
+ * as the process engine has it. Does nothing if that version is there already.
  *
  * @param unpack whether its files are wanted; where containers run the image itself, the version's name is all
  * @returns whether the version is new
@@ -59,7 +59,7 @@ export async function writeVersion(
     await mkdir(unfinished, {recursive: true});
     if (unpack) {
       await context.ports.unpackImage(from, ['model', 'handler', 'config'], unfinished);
-      await addRuntime(context, join(unfinished, dirname(SERVER_FILE)));
+      await layRuntime(context, from.image.runtime, unfinished);
     }
     throwIfInterrupted(context.signal);
     const at = new Date(context.ports.clock.now()).toISOString();
@@ -95,23 +95,6 @@ async function readVersion(paths: FunctionPaths, name: string): Promise<VersionO
     return {version: name, image, at, ...(mark.unpacked === false ? {unpacked: false} : {})};
   } catch {
     return null;
-  }
-}
-
-async function addRuntime(context: OpContext, runtimeDir: string): Promise<void> {
-  await mkdir(runtimeDir, {recursive: true});
-  const builtDir = join(context.packageDir, 'dist', 'runtime');
-  for (const file of ['server.cjs', 'worker.cjs', 'clouds.cjs']) {
-    await copyFile(join(builtDir, file), join(runtimeDir, file)).catch((error: unknown) => {
-      if (file === 'server.cjs' || systemCode(error) !== 'ENOENT') throw error;
-    });
-  }
-  const onnxRuntime = await context.ports.hostOnnxRuntime(context.progress, context.signal);
-  const target = join(runtimeDir, 'onnxruntime');
-  try {
-    await symlink(onnxRuntime.dir, target, process.platform === 'win32' ? 'junction' : 'dir');
-  } catch {
-    await cp(onnxRuntime.dir, target, {recursive: true});
   }
 }
 

@@ -86,6 +86,7 @@ const sayPlain = (why: string): void =>
   log('info', `the model is loaded with plain options instead of the measured ones: ${why}`);
 
 function modelFile(layout: Layout, manifest: ServeManifest): string {
+  if (manifest.file === null) throw new StartFailure('MODEL_INVALID', 'no model is declared');
   const file = join(layout.modelDir, manifest.file);
   if (!existsSync(file)) throw new StartFailure('MODEL_INVALID', `the model file ${file} is missing`);
   return file;

@@ -7,10 +7,10 @@ import type {TensorInfo} from './tensor-types.ts';
 export interface ServeManifest {
   readonly schema: 'thaw.serve/1';
   readonly name: string;
-  /** The model file, relative to the model folder. */
-  readonly file: string;
-  readonly model: string;
-  readonly onnxruntime: string;
+  /** The model file, relative to the model folder; null only where Python serves, and its handler brings its own. */
+  readonly file: string | null;
+  readonly model: string | null;
+  readonly onnxruntime: string | null;
   /** Passed to ONNX Runtime as they are. */
   readonly session: {readonly [option: string]: unknown};
   /** The options instead where ONNX Runtime is the one that measured and the CPU is of the class. */

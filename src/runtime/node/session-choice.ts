@@ -15,7 +15,7 @@ export interface SessionChoice {
 export function chooseSession(manifest: ServeManifest, onnxruntimeDir: string): SessionChoice {
   const {session, shaped, onnxruntime} = manifest;
   if (shaped === undefined) return {session, fallback: null};
-  if (!isBoundTo(onnxruntimeDir, onnxruntime)) {
+  if (onnxruntime === null || !isBoundTo(onnxruntimeDir, onnxruntime)) {
     return {session, fallback: `ONNX Runtime is not ${onnxruntime}, which they were measured with`};
   }
   if (!hasCpu(shaped.cpu)) return {session, fallback: `this CPU is not ${shaped.cpu}`};

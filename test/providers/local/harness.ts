@@ -12,7 +12,7 @@ import {systemClock} from '../../../src/net/clock.ts';
 import {startDetached} from '../../../src/net/detached.ts';
 import {createHttp} from '../../../src/net/http.ts';
 import {localDriver} from '../../../src/providers/local/driver.ts';
-import {noContainerEngine} from '../../container-engine.ts';
+import {noContainerEngine, noPython} from '../../absent.ts';
 import {fixture, RUNTIME_DIR} from '../../instance.ts';
 import {hostOrt} from '../../onnxruntime.ts';
 import {endNow, fakeImage, makePackage, processes} from '../../unit/local/site.ts';
@@ -33,7 +33,7 @@ export async function makeLocalPackage(): Promise<string> {
 export interface ContainerPlace {
   readonly images: Harness['images'];
   readonly request: Harness['request'];
-  readonly ports: Pick<Ports, 'openContainerEngine' | 'unpackImage'>;
+  readonly ports: Partial<Ports>;
   readonly options: JsonObject;
   /** What the engine has of a function in this state folder, or planted beside it. */
   inventory(stateDir: string): Promise<readonly string[]>;
@@ -61,6 +61,7 @@ export async function openLocalHarness(
       hostOnnxRuntime: hostOrt,
       unpackImage: unpackLinearModel,
       openContainerEngine: noContainerEngine,
+      makePythonEnvironment: noPython,
       ...place?.ports,
     },
     signal,
@@ -131,7 +132,7 @@ const unpackLinearModel: UnpackImage = async ({image}, _roles, intoDir) => {
   };
   const thawDir = join(intoDir, 'opt', 'thaw');
   for (const folder of ['model', 'config']) await mkdir(join(thawDir, folder), {recursive: true});
-  await copyFile(fixture('linear.onnx'), join(thawDir, 'model', manifest.file));
+  await copyFile(fixture('linear.onnx'), join(thawDir, 'model', 'linear.onnx'));
   await writeFile(join(thawDir, 'config', 'serve.json'), JSON.stringify(manifest));
 };
 

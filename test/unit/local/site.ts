@@ -23,7 +23,7 @@ import {systemClock} from '../../../src/net/clock.ts';
 import {startDetached} from '../../../src/net/detached.ts';
 import {createHttp} from '../../../src/net/http.ts';
 import {localDriver} from '../../../src/providers/local/driver.ts';
-import {noContainerEngine} from '../../container-engine.ts';
+import {noContainerEngine, noPython} from '../../absent.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..', '..');
@@ -56,6 +56,7 @@ export function fakeImage(label: string): ImageOnDisk {
     function: 'probe',
     platform: 'linux/amd64',
     base: {kind: 'host', glibc: '2.36'},
+    runtime: {kind: 'node'},
     digest: digestOf(label),
     model: digestOf(`model ${label}`),
     sources: [],
@@ -123,6 +124,7 @@ export async function makeSite(
         await writeFile(join(dir, 'serve.json'), JSON.stringify({from: from.layoutDir, roles}));
       },
       openContainerEngine: noContainerEngine,
+      makePythonEnvironment: noPython,
       hostOnnxRuntime: async () => ({version: '0.0.0', dir: onnxRuntimeDir}),
       ...change.ports,
     },

@@ -5,6 +5,7 @@ import type {Platform} from '../core/image.ts';
 import type {FetchPackage, PackagePin, ProgressFn} from '../core/ports.ts';
 import {planWithoutSymbols} from './elf.ts';
 import {fileEntry, unreadable, type Entry, type FileSource} from './entries.ts';
+import type {RuntimeParts} from './runtime.ts';
 
 /** The interpreter inside the image. */
 const NODE_PINS: {readonly [P in Platform]: PackagePin} = {
@@ -22,20 +23,35 @@ const NODE_PINS: {readonly [P in Platform]: PackagePin} = {
   },
 };
 
+/** What Node's part of an image is made from. */
+export interface NodeRuntimeInput {
+  readonly platform: Platform;
+  /** thaw's own package, with `dist/runtime` in it. */
+  readonly packageDir: string;
+  /** The folder with `onnxruntime_binding.node` and its shared library, for the image's platform. */
+  readonly onnxruntimeDir: string;
+  readonly fetchPackage: FetchPackage;
+  readonly progress: ProgressFn;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Brings the Node that runs in images of a platform.
+ * Brings the Node that runs in images of a platform, and lays out all that serves a handler in JavaScript, or none.
  *
- * @returns the program's file
- * @throws what the fetcher throws
+ * @throws ThawError RUNTIME_UNAVAILABLE if a part is not there, and what the fetcher throws
  */
-export async function fetchNode(
-  platform: Platform,
-  fetchPackage: FetchPackage,
-  progress: ProgressFn,
-  signal: AbortSignal,
-): Promise<string> {
-  const pin = pinnedNode(platform);
-  return join(await fetchPackage(pin, ['bin/node'], progress, signal), 'bin', 'node');
+export async function openNodeRuntime(input: NodeRuntimeInput): Promise<RuntimeParts> {
+  const {platform, packageDir, onnxruntimeDir, fetchPackage, progress, signal} = input;
+  const fetched = await fetchPackage(pinnedNode(platform), ['bin/node'], progress, signal);
+  const entries = await planRuntime(join(fetched, 'bin', 'node'), packageDir, onnxruntimeDir);
+  return {
+    record: {kind: 'node'},
+    entrypoint: ['/opt/thaw/bin/node', '/opt/thaw/runtime/server.cjs'],
+    path: ['/opt/thaw/bin'],
+    env: {},
+    // The largest layer, and the same for every function: compressed once, then found in the cache.
+    layers: [{role: 'runtime', entries, compression: 7}],
+  };
 }
 
 /** The package that Node for images of a platform comes from. */
@@ -43,15 +59,8 @@ export function pinnedNode(platform: Platform): PackagePin {
   return NODE_PINS[platform];
 }
 
-/**
- * Lays out the runtime layer: Node, thaw's server and ONNX Runtime.
- *
- * @param node the program's file
- * @param packageDir thaw's own package, with `dist/runtime` in it
- * @param onnxruntimeDir the folder with `onnxruntime_binding.node` and its shared library, for the image's platform
- * @throws ThawError RUNTIME_UNAVAILABLE if a part is not there
- */
-export async function planRuntime(
+/** Lays out Node, thaw's server and ONNX Runtime. */
+async function planRuntime(
   node: string,
   packageDir: string,
   onnxruntimeDir: string,
