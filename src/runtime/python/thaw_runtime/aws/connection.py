@@ -13,10 +13,10 @@ class Reply:
 
     __slots__ = ("status", "headers", "body")
 
-    def __init__(self, status, headers, body):
+    def __init__(self, status: int, headers: dict, body: bytes) -> None:
         self.status = status
+        # Names in lower case.
         self.headers = headers
-        """Names in lower case."""
         self.body = body
 
 
@@ -25,20 +25,24 @@ class Connection:
 
     __slots__ = ("_host", "_port", "_authority", "_socket", "_read")
 
-    def __init__(self, host, port):
+    def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
         self._authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._socket = None
         self._read = b""
 
-    def send(self, method, path, body=None, headers=()):
-        """Sends a request and waits for its answer, for as long as it takes.
-
-        `headers` are pairs. Raises OSError where the connection breaks.
-        """
+    def open(self) -> None:
+        """Connects, where there is no connection. Raises OSError."""
         if self._socket is None:
             self._socket = _connected(self._host, self._port)
+
+    def send(self, method: str, path: str, body: bytes | None = None, headers=()) -> Reply:
+        """Sends a request and waits for its answer, for as long as it takes.
+
+        `headers` are pairs of name and value. Raises OSError where the connection breaks.
+        """
+        self.open()
         try:
             self._socket.sendall(self._request(method, path, body, headers))
             return self._reply()
@@ -46,8 +50,8 @@ class Connection:
             self.close()
             raise
 
-    def interrupt(self):
-        """Makes a wait for an answer fail, from a signal's handler or another thread."""
+    def interrupt(self) -> None:
+        """Makes a wait for an answer fail, from another thread."""
         waiting = self._socket
         if waiting is not None:
             try:
@@ -55,24 +59,24 @@ class Connection:
             except OSError:
                 pass
 
-    def close(self):
+    def close(self) -> None:
         """Closes the connection, if there is one."""
         if self._socket is not None:
             self._socket.close()
         self._socket = None
         self._read = b""
 
-    def _request(self, method, path, body, headers):
+    def _request(self, method: str, path: str, body: bytes | None, headers) -> bytes:
         lines = [f"{method} {path} HTTP/1.1", f"host: {self._authority}"]
         lines += [f"{name}: {value}" for name, value in headers]
         if body is not None:
             lines.append(f"content-length: {len(body)}")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii", "replace") + (body or b"")
 
-    def _reply(self):
+    def _reply(self) -> Reply:
         status, headers = 100, {}
         while status < 200:
-            head = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+            head = self._until(b"\r\n\r\n").decode("utf-8", "replace").split("\r\n")
             status = _status_of(head[0])
             headers = dict(map(_header_of, head[1:]))
         body = self._body(status, headers)
@@ -80,7 +84,7 @@ class Connection:
             self.close()
         return Reply(status, headers, body)
 
-    def _body(self, status, headers):
+    def _body(self, status: int, headers: dict) -> bytes:
         if status in (204, 304):
             return b""
         if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -109,7 +113,7 @@ class Connection:
                 return
             yield received
 
-    def _until(self, end):
+    def _until(self, end: bytes) -> bytes:
         """What comes before `end`, which is passed over."""
         at = self._read.find(end)
         while at < 0:
@@ -119,7 +123,7 @@ class Connection:
         found, self._read = self._read[:at], self._read[at + len(end) :]
         return found
 
-    def _exactly(self, size):
+    def _exactly(self, size: int) -> bytes:
         """The next `size` bytes."""
         pieces = [self._read]
         missing = size - len(self._read)
@@ -130,14 +134,14 @@ class Connection:
         self._read = read[size:]
         return read[:size]
 
-    def _receive(self):
+    def _receive(self) -> bytes:
         received = self._socket.recv(CHUNK_BYTES)
         if not received:
             raise ConnectionError("the connection ended before the answer did")
         return received
 
 
-def _connected(host, port):
+def _connected(host: str, port: int) -> _socket.socket:
     """A socket that is connected to the first address that takes it. Raises OSError."""
     failure = None
     for family, kind, protocol, _, address in _socket.getaddrinfo(
@@ -154,7 +158,7 @@ def _connected(host, port):
     raise failure or OSError(f"{host} has no address")
 
 
-def _status_of(line):
+def _status_of(line: str) -> int:
     """The status of an answer's first line, `HTTP/1.1 200 OK`."""
     protocol, _, rest = line.partition(" ")
     if not protocol.startswith("HTTP/1."):
@@ -162,12 +166,12 @@ def _status_of(line):
     return _number_of(rest[:3], 10)
 
 
-def _header_of(line):
+def _header_of(line: str) -> tuple:
     name, _, value = line.partition(":")
     return name.strip().lower(), value.strip()
 
 
-def _number_of(text, base):
+def _number_of(text: str | bytes, base: int) -> int:
     try:
         return int(text, base)
     except ValueError:

@@ -14,17 +14,19 @@ class HttpEvent:
 
     __slots__ = ("method", "url", "headers", "body", "several_values")
 
-    def __init__(self, method, url, headers, body, several_values):
+    def __init__(
+        self, method: str, url: str, headers: dict, body: bytes, several_values: bool
+    ) -> None:
         self.method = method
         self.url = url
+        # Names in lower case.
         self.headers = headers
-        """Names in lower case."""
         self.body = body
+        # A load balancer that sends several values a header takes nothing else.
         self.several_values = several_values
-        """A load balancer that sends several values a header takes nothing else."""
 
 
-def read_http_event(event):
+def read_http_event(event: object) -> HttpEvent | None:
     """The request that an event is; None for an event that is none."""
     context = object_of(member_of(event, "requestContext"))
     if context is None:
@@ -48,12 +50,12 @@ def read_http_event(event):
     )
 
 
-def _first(*values):
+def _first(*values: object) -> object:
     """The first value that is not null."""
     return next((value for value in values if value is not None), None)
 
 
-def _without_stage(path, stage):
+def _without_stage(path: str, stage: str | None) -> str:
     """HTTP APIs put the name of their stage in front of the path."""
     if stage is None or stage == "$default":
         return path
@@ -62,7 +64,7 @@ def _without_stage(path, stage):
     return path
 
 
-def _headers_of(headers, cookies):
+def _headers_of(headers: dict, cookies: object) -> dict:
     plain = plain_headers(headers)
     every = [one for one in cookies if isinstance(one, str)] if isinstance(cookies, list) else []
     if every:
@@ -70,7 +72,7 @@ def _headers_of(headers, cookies):
     return plain
 
 
-def _body_of(event):
+def _body_of(event: dict) -> bytes:
     body = string_of(event.get("body")) or ""
     if event.get("isBase64Encoded") is True:
         return bytes_of_base64(body)
@@ -81,7 +83,7 @@ def _body_of(event):
         return body.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
 
 
-def render_http_answer(event, status, body, headers):
+def render_http_answer(event: HttpEvent, status: int, body: str, headers: dict) -> str:
     """Renders the answer to such a request.
 
     `body` is JSON and `headers` are its evidence.
@@ -95,3 +97,27 @@ def render_http_answer(event, status, body, headers):
     answer["body"] = body
     answer["isBase64Encoded"] = False
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+
+
+def with_http_evidence(event: HttpEvent, result: object, evidence: dict) -> dict | None:
+    """What a Lambda handler answered to such a request, with its evidence among the headers.
+
+    None for a result that says nothing of a status. Headers that are none stay, for Lambda to refuse them.
+    """
+    if not isinstance(result, dict) or "statusCode" not in result:
+        return None
+    member = "multiValueHeaders" if event.several_values else "headers"
+    own = result.get(member)
+    if own is not None and not isinstance(own, dict):
+        return result
+    merged = dict(own or {})
+    for name, value in evidence.items():
+        # A handler may time its own phases.
+        before = [merged.pop(key) for key in list(merged) if str(key).lower() == name]
+        if event.several_values:
+            kept = sum((one for one in before if isinstance(one, list)), [])
+            merged[name] = [value, *kept] if name == "server-timing" else [value]
+        else:
+            kept = [str(one) for one in before if name == "server-timing"]
+            merged[name] = ", ".join([value, *kept])
+    return {**result, member: merged}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .event import SAFE_INTEGER_MAX, number_of_text, object_of
+from ..tensor_json import SAFE_INTEGER_MAX
+from .event import number_of_text, object_of
 from .payload import bytes_of_base64
 
 
-def plain_item(item):
+def plain_item(item: object) -> dict | None:
     """Turns a row, `{name: {"S": "x"}}`, into plain values; None for what is no row."""
     members = object_of(item)
     if members is None:
@@ -14,7 +15,7 @@ def plain_item(item):
     return {name: _plain_value(value) for name, value in members.items()}
 
 
-def _plain_value(value):
+def _plain_value(value: object) -> object:
     """A value by its type letter. Sets become lists; a type unknown here stays as it is."""
     if not isinstance(value, dict) or not value:
         return value
@@ -32,7 +33,7 @@ def _plain_value(value):
     return value
 
 
-def _plain_number(text):
+def _plain_number(text: object) -> object:
     """Numbers come as text of up to 38 digits: whole ones that a double would round stay text."""
     if not isinstance(text, str):
         return text
@@ -43,7 +44,7 @@ def _plain_number(text):
     return text if whole and abs(value) > SAFE_INTEGER_MAX else value
 
 
-def _plain_bytes(base64):
+def _plain_bytes(base64: object) -> object:
     return bytes_of_base64(base64) if isinstance(base64, str) else base64
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from .attribute_value import plain_item
-from .event import EventRecord, SourceEvent, member_of, number_of, object_change, object_of, string_of
+from .event import (
+    EventRecord,
+    SourceEvent,
+    member_of,
+    number_of,
+    object_change,
+    object_of,
+    string_of,
+)
 from .payload import payload_of_base64, payload_of_text
 from .uri import decode_uri
 
 
-def decode_aws_event(event):
+def decode_aws_event(event: object) -> SourceEvent | None:
     """Decodes an event of one of these services; None for everything else."""
     members = object_of(event)
     if members is None:
@@ -32,7 +40,7 @@ def decode_aws_event(event):
     return None
 
 
-def _s3_record(record):
+def _s3_record(record: dict) -> EventRecord:
     s3 = record.get("s3")
     stored = member_of(s3, "object")
     input = object_change(
@@ -45,7 +53,7 @@ def _s3_record(record):
     return EventRecord(input, record)
 
 
-def _decoded_key(key):
+def _decoded_key(key: str) -> str:
     """Keys come as in a form: `+` for a space."""
     try:
         return decode_uri(key.replace("+", " "))
@@ -53,18 +61,18 @@ def _decoded_key(key):
         return key
 
 
-def _sqs_record(record):
+def _sqs_record(record: dict) -> EventRecord:
     input = payload_of_text(string_of(record.get("body")) or "")
     return EventRecord(input, record, string_of(record.get("messageId")))
 
 
-def _kinesis_record(record):
+def _kinesis_record(record: dict) -> EventRecord:
     kinesis = record.get("kinesis")
     input = payload_of_base64(string_of(member_of(kinesis, "data")) or "")
     return EventRecord(input, record, string_of(member_of(kinesis, "sequenceNumber")))
 
 
-def _dynamo_record(record):
+def _dynamo_record(record: dict) -> EventRecord:
     change = record.get("dynamodb")
     input = {
         "type": string_of(record.get("eventName")) or "",
@@ -75,7 +83,7 @@ def _dynamo_record(record):
     return EventRecord(input, record, string_of(member_of(change, "SequenceNumber")))
 
 
-def _decode_event_bridge(event):
+def _decode_event_bridge(event: dict) -> SourceEvent | None:
     type = string_of(event.get("detail-type"))
     if type is None or string_of(event.get("source")) is None or "detail" not in event:
         return None

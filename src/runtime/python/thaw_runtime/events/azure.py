@@ -12,12 +12,12 @@ class TriggerEvent:
 
     __slots__ = ("source", "records")
 
-    def __init__(self, source, records):
+    def __init__(self, source: str, records: list) -> None:
         self.source = source
         self.records = records
 
 
-def decode_trigger(data, metadata):
+def decode_trigger(data: dict, metadata: dict) -> TriggerEvent:
     """Decodes what the host of Azure Functions hands to a custom handler.
 
     It says of no trigger what it is, so that the members tell; values come as they are, or as JSON
@@ -26,10 +26,10 @@ def decode_trigger(data, metadata):
     event = {"Data": data, "Metadata": metadata}
     value = next((unwrapped(member) for member in data.values()), None)
 
-    def has(*names):
+    def has(*names: str) -> bool:
         return any(name in metadata for name in names)
 
-    def one(source, input):
+    def one(source: str, input: object) -> TriggerEvent:
         return TriggerEvent(source, [EventRecord(input, event)])
 
     if has("BlobTrigger"):
@@ -41,7 +41,8 @@ def decode_trigger(data, metadata):
     events = members if several else [unwrapped(value)]
     if events and all(_is_grid_event(member) for member in events):
         grid = [decode_grid_event(member) for member in events]
-        return TriggerEvent(grid[0].source, [EventRecord(given.input, given.event) for given in grid])
+        records = [EventRecord(given.input, given.event) for given in grid]
+        return TriggerEvent(grid[0].source, records)
     timer = object_of(value) or {}
     if "ScheduleStatus" in timer or "IsPastDue" in timer:
         return one("schedule", value)
@@ -50,20 +51,20 @@ def decode_trigger(data, metadata):
     return one("storage-queue" if has("DequeueCount") else "azure", value)
 
 
-def _is_grid_event(event):
+def _is_grid_event(event: object) -> bool:
     return (
         string_of(member_of(event, "eventType")) is not None
         or string_of(member_of(event, "specversion")) is not None
     )
 
 
-def unwrapped(value):
+def unwrapped(value: object) -> object:
     """A value out of its strings."""
     once = payload_of_text(value) if isinstance(value, str) else value
     return payload_of_text(once) if isinstance(once, str) else once
 
 
-def _changed_blob(metadata):
+def _changed_blob(metadata: dict) -> dict:
     path = string_of(unwrapped(metadata.get("BlobTrigger"))) or ""
     bucket, slash, key = path.partition("/")
     properties = unwrapped(metadata.get("Properties"))

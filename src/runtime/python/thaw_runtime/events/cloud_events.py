@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from ..call import GivenEvent
 from ..failures import RequestFailure
-from .event import GivenEvent, member_of, number_of, object_change, object_of, string_of
-from .payload import parse_json, payload_of, payload_of_base64, without_mark
+from ..tensor_json import parse_json
+from .event import member_of, number_of, object_change, object_of, string_of
+from .payload import payload_of, payload_of_base64, without_mark
 from .uri import decode_uri
 
 _LINE_ENDS = frozenset("\n\r\u2028\u2029")
 
 
-class SubscriptionAnswer:
+class PushedAnswer:
     """What to answer to the question whether events may come."""
 
     __slots__ = ("answer",)
 
-    def __init__(self, answer):
+    def __init__(self, answer: object) -> None:
         self.answer = answer
 
 
-def carries_events(headers):
+def carries_events(headers: dict) -> bool:
     """Whether a request carries events by what its headers say: CloudEvents, or Event Grid's own."""
     return (
         "ce-specversion" in headers
@@ -28,8 +30,8 @@ def carries_events(headers):
     )
 
 
-def read_pushed_events(headers, body):
-    """Reads the events of such a request, as a list of GivenEvent, or its SubscriptionAnswer.
+def read_pushed_events(headers: dict, body: bytes) -> list | PushedAnswer:
+    """Reads the events of such a request, as a list of GivenEvent, or its PushedAnswer.
 
     They come as CloudEvents in the binary, structured or batched mode of their HTTP binding (Cloud
     Storage and Pub/Sub through Eventarc, Event Grid), or in Event Grid's own schema.
@@ -39,15 +41,16 @@ def read_pushed_events(headers, body):
     if "ce-specversion" in headers:
         return [_given_of(_binary_event(headers, body))]
     parsed = _parse_events(body)
-    events = [object_of(event) or {} for event in (parsed if isinstance(parsed, list) else [parsed])]
+    several = parsed if isinstance(parsed, list) else [parsed]
+    events = [object_of(event) or {} for event in several]
     if headers.get("aeg-event-type") == "SubscriptionValidation":
         data = object_of(events[0].get("data")) if events else None
         asked = data is not None and "validationCode" in data
-        return SubscriptionAnswer({"validationResponse": data["validationCode"]} if asked else {})
+        return PushedAnswer({"validationResponse": data["validationCode"]} if asked else {})
     return [_given_of(event) for event in events]
 
 
-def pushed_message(input):
+def pushed_message(input: object) -> GivenEvent | None:
     """The message of a Pub/Sub push subscription, which comes as plain JSON under no header of its own.
 
     None for any other input.
@@ -62,12 +65,12 @@ def pushed_message(input):
     return _message_of_pub_sub(input, message)
 
 
-def decode_grid_event(event):
+def decode_grid_event(event: dict) -> GivenEvent:
     """Decodes one event that came to the functions host or over HTTP, in either of the two schemas."""
     return _given_of(event)
 
 
-def _binary_event(headers, body):
+def _binary_event(headers: dict, body: bytes) -> dict:
     """In the binary mode headers hold the attributes and the body holds the data."""
     event = {name[3:]: value for name, value in headers.items() if name.startswith("ce-")}
     if not body:
@@ -79,7 +82,7 @@ def _binary_event(headers, body):
     return event
 
 
-def _is_json(content_type):
+def _is_json(content_type: str) -> bool:
     """Whether a media type is JSON's own or says `+json`."""
     media_type = content_type.partition(";")[0].lower()
     for piece in media_type.replace("+", "/").split("/")[1:]:
@@ -89,14 +92,14 @@ def _is_json(content_type):
     return False
 
 
-def _parse_events(body):
+def _parse_events(body: bytes) -> object:
     try:
         return parse_json(without_mark(body.decode("utf-8", "replace")))
     except ValueError as error:
         raise RequestFailure(400, "BAD_JSON", f"the event is not JSON: {error}") from None
 
 
-def _given_of(event):
+def _given_of(event: dict) -> GivenEvent:
     type = string_of(_first_of(event, "type", "eventType")) or ""
     data = _data_of(event)
     members = object_of(data)
@@ -112,7 +115,7 @@ def _given_of(event):
     return GivenEvent("cloud-events" if "specversion" in event else "event-grid", data, event)
 
 
-def _first_of(members, *names):
+def _first_of(members: dict, *names: str) -> object:
     """The first of some members that is there and not null."""
     for name in names:
         if members.get(name) is not None:
@@ -120,16 +123,16 @@ def _first_of(members, *names):
     return None
 
 
-def _data_of(event):
+def _data_of(event: dict) -> object:
     base64 = string_of(event.get("data_base64"))
     return event.get("data") if base64 is None else payload_of_base64(base64)
 
 
-def _message_of_pub_sub(event, message):
+def _message_of_pub_sub(event: dict, message: dict) -> GivenEvent:
     return GivenEvent("pubsub", payload_of_base64(string_of(message.get("data")) or ""), event)
 
 
-def _stored_object(type, data):
+def _stored_object(type: str, data: dict) -> dict:
     return object_change(
         bucket=string_of(data.get("bucket")) or "",
         key=string_of(data.get("name")) or "",
@@ -139,7 +142,7 @@ def _stored_object(type, data):
     )
 
 
-def _stored_blob(type, data):
+def _stored_blob(type: str, data: dict | None) -> dict | None:
     """A blob is named by its URL alone: the first part of the path is its container."""
     scheme, _, rest = (string_of(member_of(data, "url")) or "").partition("://")
     if scheme not in ("http", "https") or _LINE_ENDS.intersection(rest):
@@ -157,7 +160,7 @@ def _stored_blob(type, data):
     )
 
 
-def _decoded_path(path):
+def _decoded_path(path: str) -> str:
     try:
         return decode_uri(path)
     except ValueError:

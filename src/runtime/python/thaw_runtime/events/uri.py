@@ -5,7 +5,7 @@ from __future__ import annotations
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
-def decode_uri(text):
+def decode_uri(text: str) -> str:
     """Decodes every `%XX` of a text, which together must be UTF-8.
 
     Raises ValueError.
