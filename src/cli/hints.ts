@@ -85,6 +85,34 @@ function conversionAdvice({
   }
 }
 
+function handlerAdvice({reason, file, known, folder, text: source}: JsonObject): readonly string[] {
+  const written = text(file, 'app.py');
+  switch (reason) {
+    case 'syntax':
+      return [
+        ...(typeof source === 'string' && source !== '' ? [`  ${source}`] : []),
+        'If it is written for another Python, name that one: --python PATH, or python.version in thaw.yaml.',
+      ];
+    case 'none':
+    case 'several':
+    case 'name-missing': {
+      // What others are made from mostly stands before them.
+      const last = Array.isArray(known) ? known.at(-1) : undefined;
+      if (typeof last !== 'string') return ['Name the file that holds the function or class that serves.'];
+      return [`It has: ${list(known)}. Name the one that serves, such as ${written}:${last}`];
+    }
+    case 'nested':
+      return [`$ thaw init ${text(folder, '.')} --handler ${written}`];
+    case 'unreadable':
+    case 'missing':
+      return [];
+    case 'no-python':
+      return ['docs/commands/init.md says what can be wrapped.'];
+    default:
+      return ['A handler exports: async function predict(input, {model, context}).'];
+  }
+}
+
 /**
  * What to do about each error, in lines of which those that start with `$ ` can be pasted into a shell. A code
  * without advice does not compile.
@@ -123,7 +151,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   ],
   CALIBRATION_INVALID: () => ['Each line is one JSON object: {"<input name>": [values of one row]}.'],
   CONVERSION_REFUSED: (facts) => conversionAdvice(facts),
-  HANDLER_INVALID: () => ['A handler exports: async function predict(input, {model, context}).'],
+  HANDLER_INVALID: (facts) => handlerAdvice(facts),
   SECRET_MISSING: ({names}) => [`$ export ${list(names).split(', ')[0] ?? 'NAME'}=…`],
   IMAGE_MISSING: () => ['$ thaw package'],
   IMAGE_STALE: () => ['$ thaw package'],

@@ -23,16 +23,34 @@ export interface WrapInputs {
  */
 export function planWrap(inputs: WrapInputs): ScaffoldPlan {
   const name = parseName(inputs.name);
-  const model = `model/${basename(inputs.modelPath)}`;
+  const {path: model, files} = planModelFiles(inputs.modelPath, inputs.modelInfo);
   return {
     name,
     files: [
-      {path: model, copyOf: inputs.modelPath},
-      ...inputs.modelInfo.externalData.map((path) => planExternalData(inputs.modelPath, path)),
+      ...files,
       textFile('thaw.yaml', renderWrapConfig(name, model, inputs.modelInfo)),
       textFile('samples/request.json', `${JSON.stringify(inputs.sampleRequest)}\n`),
       textFile('README.md', renderWrapReadme(name, model, inputs.modelInfo)),
       textFile('.gitignore', '.thaw/\n'),
+    ],
+  };
+}
+
+/**
+ * The files of a model in a project, with its external data, and the path that thaw.yaml names it by.
+ *
+ * @throws ThawError MODEL_UNSUPPORTED
+ */
+export function planModelFiles(
+  modelPath: string,
+  {externalData}: Pick<Model, 'externalData'>,
+): {readonly path: string; readonly files: readonly PlannedFile[]} {
+  const path = `model/${basename(modelPath)}`;
+  return {
+    path,
+    files: [
+      {path, copyOf: modelPath},
+      ...externalData.map((location) => planExternalData(modelPath, location)),
     ],
   };
 }
@@ -51,12 +69,10 @@ function planExternalData(modelPath: string, location: string): PlannedFile {
 
 /** The `thaw.yaml` of a wrapped model, with its inputs and outputs as comments. */
 function renderWrapConfig(name: string, model: string, {inputs, outputs}: Model): string {
-  const tensors = (title: string, infos: readonly TensorInfo[]) =>
-    [`# ${title}:`, ...infos.map((info) => `#   ${renderTensor(info)}`)].join('\n');
   return `name: ${name}
 
-${tensors('inputs', inputs)}
-${tensors('outputs', outputs)}
+${renderTensors('inputs', inputs)}
+${renderTensors('outputs', outputs)}
 model:
   path: ${renderYamlString(model)}
   quantize: auto # without calibration rows smaller forms are only measured, and the original is kept
@@ -74,6 +90,11 @@ default: local # what a bare \`thaw deploy\` means
 providers:
   local: {engine: auto, idleTimeout: 5m}
 `;
+}
+
+/** A model's inputs or outputs as a YAML comment. */
+export function renderTensors(title: string, infos: readonly TensorInfo[]): string {
+  return [`# ${title}:`, ...infos.map((info) => `#   ${renderTensor(info)}`)].join('\n');
 }
 
 /** The README of a wrapped model. */
@@ -115,11 +136,11 @@ function renderRow(inputs: readonly TensorInfo[]): string {
 }
 
 /** A model's names are its maker's: none of them may end a comment or a code span. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029`]+/gu, ' ');
 }
 
 /** A string as YAML takes it: plain where that is safe, else quoted as JSON, which YAML reads too. */
-function renderYamlString(text: string): string {
+export function renderYamlString(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : JSON.stringify(text);
 }

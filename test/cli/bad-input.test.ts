@@ -50,7 +50,7 @@ describe('a mistake on the command line', () => {
       code: 2,
       says: ['"Credit Scoring!"'],
     },
-    {args: ['init', 'x'], code: 2, says: ['--template NAME or --model FILE']},
+    {args: ['init', 'x'], code: 2, says: ['--template NAME, --model FILE or --handler FILE']},
     {args: ['plan'], code: 3, says: ['no thaw.yaml in', '$ thaw init']},
   ])('thaw $args ends with $code and says what to do', async ({args, code, says}) => {
     const ended = await bench.thaw(args);
