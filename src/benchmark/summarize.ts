@@ -16,6 +16,7 @@ export interface Subject {
   readonly provider: string;
   readonly url: string;
   readonly image: Digest | null;
+  readonly imageBytes?: number | null;
   readonly notes: readonly string[];
   readonly samples: readonly Sample[];
 }
@@ -24,7 +25,8 @@ export interface Subject {
  * Says what the samples of one provider amount to. Groups are made by what the samples turned out to be, whatever
  * was wanted of them; a failed sample is in no group, and none is dropped for being far from the others.
  */
-export function summarize({provider, url, image, notes, samples}: Subject): ProviderReport {
+export function summarize(subject: Subject): ProviderReport {
+  const {provider, url, image, imageBytes = null, notes, samples} = subject;
   const good = samples.filter((sample) => sample.error === null);
   const failed = samples.filter((sample) => sample.error !== null);
   const cold = good.filter((sample) => sample.class === 'cold' && !sample.firstAfterDeploy);
@@ -44,6 +46,7 @@ export function summarize({provider, url, image, notes, samples}: Subject): Prov
     provider,
     url,
     image,
+    imageBytes,
     notes: [...notes, ...strangerNotes(good, image)],
     cold: {
       ...summaryOf(cold, failures('cold')),

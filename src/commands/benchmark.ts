@@ -13,6 +13,7 @@ export default class Benchmark extends ProjectCommand<typeof Benchmark> {
   static override examples = [
     '<%= config.bin %> <%= command.id %> local --cold 10 --warm 200',
     '<%= config.bin %> <%= command.id %> local --rate 200 --duration 20s --export html=report.html',
+    '<%= config.bin %> <%= command.id %> ./before ./after --cold 20',
     '<%= config.bin %> <%= command.id %> https://example.com/score --data @request.json --warm 100',
     '<%= config.bin %> <%= command.id %> local --cold 60 --budget cold.p95=800ms',
   ];
@@ -20,7 +21,7 @@ export default class Benchmark extends ProjectCommand<typeof Benchmark> {
   static override args = {
     target: Args.string({
       ignoreStdin: true,
-      description: 'Providers of thaw.yaml, or URLs of any endpoints.',
+      description: 'Providers of thaw.yaml, URLs of any endpoints, or folders of other projects.',
     }),
   };
   static override flags = {

@@ -48,6 +48,8 @@ export interface ProviderReport {
   readonly provider: string;
   readonly url: string;
   readonly image: Digest | null;
+  /** What the image takes compressed, as it is pulled; null or left out where that is not known. */
+  readonly imageBytes?: number | null;
   /** What a reader must know to judge the figures: the engine, the limits, "not the image". */
   readonly notes: readonly string[];
   readonly cold: Summary;
@@ -93,6 +95,7 @@ export interface RunTarget {
   readonly provider: string;
   readonly url: string;
   readonly image: Digest | null;
+  readonly imageBytes?: number | null;
   readonly notes: readonly string[];
   /** No earlier run has reached this image there. */
   readonly freshImage: boolean;

@@ -5,6 +5,7 @@ import {groupsOf} from './groups.ts';
 import {describeKnee, describeLoad, formatColdShare, stageName} from './load-words.ts';
 import {phasesInOrder} from './phases.ts';
 import {coldToWarm, QUANTILES, renderRatio} from './quantiles.ts';
+import {SIDE_BY_SIDE_HEADER, sideBySide} from './side-by-side.ts';
 
 /** The report as a Markdown table and the remarks that belong to it, for a pull request. */
 export function renderMarkdown(report: Report): string {
@@ -17,6 +18,7 @@ export function renderMarkdown(report: Report): string {
     [`### ${escape(report.function ?? 'benchmark')}`],
     ...(report.interrupted ? [['Interrupted: this is what was measured until then.']] : []),
     renderTable(header, rows),
+    renderSideBySide(report.providers),
     ...report.providers.map(renderLoad),
     remarks,
   ];
@@ -30,6 +32,11 @@ export function renderMarkdown(report: Report): string {
 function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const rule = ['---', ...header.slice(1).map(() => '---:')];
   return [header, rule, ...rows].map((cells) => `| ${cells.map(escape).join(' | ')} |`);
+}
+
+function renderSideBySide(providers: readonly ProviderReport[]): string[] {
+  const rows = sideBySide(providers);
+  return rows.length === 0 ? [] : renderTable(['', ...SIDE_BY_SIDE_HEADER.slice(1)], rows);
 }
 
 function renderLoad({provider, load}: ProviderReport): string[] {

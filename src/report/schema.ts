@@ -132,6 +132,10 @@ const provider = z.object({
   provider: z.string(),
   url: z.string(),
   image: digest.nullable(),
+  imageBytes: count
+    .nullable()
+    .exactOptional()
+    .meta({description: 'What the image takes compressed, as it is pulled.'}),
   notes: z.array(z.string()).meta({description: 'What a reader must know to judge the figures.'}),
   cold: summary,
   warm: summary,

@@ -5,6 +5,7 @@ import {groupsOf} from './groups.ts';
 import {phasesInOrder} from './phases.ts';
 import {coldToWarm, QUANTILES, renderRatio} from './quantiles.ts';
 import type {Screen} from './screen.ts';
+import {SIDE_BY_SIDE_HEADER, sideBySide} from './side-by-side.ts';
 import {renderTerminalLoad} from './terminal-load.ts';
 
 /** Renders a report for a terminal: a table, the phases of a cold start as one bar, and what there is to remark. */
@@ -20,6 +21,7 @@ export function renderTerminal(report: Report, screen: Screen): string {
     [bold(title[0] ?? '') + dim(dot + title.slice(1).join(dot))],
     ...(report.interrupted ? [[warn('Interrupted: this is what was measured until then.')]] : []),
     renderTable(report.providers, screen),
+    renderSideBySide(report.providers, screen),
     ...report.providers.flatMap((provider) => [
       renderBar(provider, screen),
       renderTerminalLoad(provider, screen),
@@ -106,6 +108,18 @@ function renderTable(providers: readonly ProviderReport[], {width, unicode, pain
     lines.push(paint.dim('Under each figure: its 95 % bounds. n<59: it takes 59 samples to say more.'));
   }
   return lines;
+}
+
+function renderSideBySide(providers: readonly ProviderReport[], {paint}: Screen): string[] {
+  const rows = sideBySide(providers);
+  if (rows.length === 0) return [];
+  const all = [SIDE_BY_SIDE_HEADER, ...rows];
+  const widths = SIDE_BY_SIDE_HEADER.map((_, i) => Math.max(...all.map((row) => row[i]!.length)));
+  const [header = '', ...lines] = all.map(([label = '', ...cells]) => {
+    const figures = cells.map((cell, i) => `  ${cell.padStart(widths[i + 1]!)}`).join('');
+    return label.padEnd(widths[0]!) + figures;
+  });
+  return [paint.dim(header), ...lines];
 }
 
 function renderBounds(summary: Summary, quantile: string, dash: string): string {

@@ -1,7 +1,7 @@
 import {createServer, type Server} from 'node:http';
-import {mkdir, readdir, readFile} from 'node:fs/promises';
+import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises';
 import type {AddressInfo} from 'node:net';
-import {join} from 'node:path';
+import {basename, join} from 'node:path';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import type {BudgetVerdict} from '../../src/core/budget.ts';
 import type {Comparison} from '../../src/core/comparison.ts';
@@ -226,10 +226,38 @@ describe('compare', () => {
 
   it('refuses what is no report of this schema, by name', async () => {
     await mkdir(join(bench.dir, 'odd'), {recursive: true});
-    const {writeFile} = await import('node:fs/promises');
     await writeFile(join(bench.dir, 'odd', 'old.json'), '{"schema": "thaw.report/0"}');
     const {code, stderr} = await bench.thaw(['compare', 'odd/old.json', 'odd/old.json']);
     expect(code).toBe(2);
     expect(stderr).toContain('thaw.report/0');
   });
+});
+
+describe('two projects in one run', () => {
+  it('are held side by side, each with its own request and the size of its image', async () => {
+    for (const name of ['before', 'after']) {
+      await bench.thaw(['init', name, '--template', 'tabular', '--yes']);
+      const file = join(bench.dir, name, 'thaw.yaml');
+      await writeFile(file, (await readFile(file, 'utf8')).replace('quantize: auto', 'quantize: none'));
+      const packaged = await bench.thaw(['package'], {cwd: name});
+      expect(packaged.code, packaged.stderr).toBe(0);
+      expect((await bench.thaw(['deploy', 'local', '--yes'], {cwd: name})).code).toBe(0);
+    }
+    const {code, report} = await measure('./before', './after', '--cold', '2', '--warm', '5');
+    expect(code).toBe(0);
+    expect(report.function).toBeNull();
+    expect(report.providers.map(({provider}) => provider)).toEqual(['before', 'after']);
+    for (const {cold, warm, imageBytes} of report.providers) {
+      expect([cold.n, warm.n]).toEqual([2, 5]);
+      expect(imageBytes).toBeGreaterThan(1e6);
+    }
+    const shown = await bench.thaw(['benchmark', './before', './after', '--cold', '0', '--warm', '5'], {
+      env: env(),
+    });
+    expect(shown.stdout).toMatch(/side by side +cold p50 +warm p50 +image\nbefore +[\d.]+ ms +[\d.]+ MB\n/);
+
+    const same = await bench.thaw(['benchmark', './before', '../' + basename(bench.dir) + '/before']);
+    expect(same).toMatchObject({code: 2, stdout: ''});
+    expect(same.stderr).toContain('two targets are called before');
+  }, 120_000);
 });

@@ -1,4 +1,4 @@
-import {join} from 'node:path';
+import {join, resolve} from 'node:path';
 import {findUnanswerable, judgeBudgets, parseBudget} from '../../benchmark/budget.ts';
 import type {BudgetVerdict} from '../../core/budget.ts';
 import {EXIT_CODES, ThawError} from '../../core/errors.ts';
@@ -8,14 +8,21 @@ import {digestOf} from '../../core/digest.ts';
 import {DURATION_EXAMPLE, parseDuration} from '../../core/units.ts';
 import type {Workshop} from '../compose.ts';
 import type {Surroundings} from '../project-command.ts';
-import {thawDir} from '../project.ts';
+import {openProject, thawDir, type Project} from '../project.ts';
 import {readRequestBody, type RequestBody} from '../request-body.ts';
 import type {Terminal} from '../terminal.ts';
 import {readExports, writeExports} from './exports.ts';
 import {readLoadShape, type LoadFlags} from './load-shape.ts';
 import {measureTargets} from './measure.ts';
 import {showBudgets, showReport} from './show-report.ts';
-import {isUrl, openDeploymentTarget, openUrlTarget, type EndpointFlags, type Target} from './targets.ts';
+import {
+  isFolder,
+  isUrl,
+  openDeploymentTarget,
+  openUrlTarget,
+  type EndpointFlags,
+  type Target,
+} from './targets.ts';
 
 /** The flags of `thaw benchmark`. */
 export interface BenchmarkFlags extends LoadFlags {
@@ -33,7 +40,7 @@ export interface BenchmarkFlags extends LoadFlags {
 }
 
 export interface BenchmarkRequest {
-  /** Providers and URLs, as named on the command line. */
+  /** Providers, URLs and folders of projects, as named on the command line. */
   readonly named: readonly string[];
   readonly flags: BenchmarkFlags;
   readonly terminal: Terminal;
@@ -63,8 +70,7 @@ export async function benchmark(request: BenchmarkRequest): Promise<BenchmarkRes
   const budgets = (flags.budget ?? []).map(parseBudget);
   const load = readLoadShape(flags);
   const place = await findPlace(request);
-  const bodies = await readBodies(flags, place);
-  const targets = await openTargets(request, place, bodies);
+  const targets = await openTargets(request, place);
   terminal.redactWith(createRedactor(targets.flatMap(({secrets}) => secrets)));
 
   // Of a URL nothing makes an instance end, so cold requests are not counted on; a load alone needs no shots.
@@ -75,7 +81,7 @@ export async function benchmark(request: BenchmarkRequest): Promise<BenchmarkRes
     load,
     method: targets[0]?.method ?? 'POST',
     headers: [...new Set(targets.flatMap(({headers}) => headers))].sort(),
-    bodies: bodies.map(({bytes, source}) => ({digest: digestOf(bytes), bytes: bytes.length, source})),
+    bodies: describeBodies(targets),
   };
   for (const doubt of findUnanswerable(budgets, run)) terminal.warning(doubt);
   const {report, failure} = await measureTargets({
@@ -99,7 +105,7 @@ export async function benchmark(request: BenchmarkRequest): Promise<BenchmarkRes
   return {document, exitCode: exceeded ? EXIT_BUDGET_EXCEEDED : 0};
 }
 
-/** Where a run belongs: to the project around the current folder, or, if only URLs were named, to nobody. */
+/** Where a run belongs: to the project around the current folder, or, if none of its providers was named, to nobody. */
 interface Place {
   readonly surroundings: Surroundings | null;
   readonly workshop: Workshop;
@@ -107,7 +113,7 @@ interface Place {
 }
 
 async function findPlace({named, openProject, openWorkshop, dataDir}: BenchmarkRequest): Promise<Place> {
-  if (named.length > 0 && named.every(isUrl)) {
+  if (named.length > 0 && named.every((name) => isUrl(name) || isFolder(name))) {
     return {surroundings: null, workshop: await openWorkshop(), runsDir: join(dataDir, 'benchmarks')};
   }
   const surroundings = await openProject();
@@ -115,27 +121,59 @@ async function findPlace({named, openProject, openWorkshop, dataDir}: BenchmarkR
   return {surroundings, workshop: surroundings.workshop, runsDir};
 }
 
-/** The bodies that were given; of a project its sample request, of mere URLs none. */
-async function readBodies({data}: BenchmarkFlags, {surroundings}: Place): Promise<readonly RequestBody[]> {
-  const dir = surroundings?.project.config.dir ?? null;
-  if (data !== undefined) return Promise.all(data.map((text) => readRequestBody(text, dir ?? '.')));
-  return dir === null ? [] : [await readRequestBody(undefined, dir)];
+/** The bodies that were given; null if none was. */
+async function readGivenBodies(
+  {data}: BenchmarkFlags,
+  own: Project | null,
+): Promise<readonly RequestBody[] | null> {
+  if (data === undefined) return null;
+  return Promise.all(data.map((text) => readRequestBody(text, own?.config.dir ?? '.')));
 }
 
-async function openTargets(
-  {named, flags, signal}: BenchmarkRequest,
-  {surroundings, workshop, runsDir}: Place,
-  bodies: readonly RequestBody[],
-): Promise<readonly Target[]> {
-  const names = named.length > 0 ? named : [surroundings?.project.config.default ?? ''];
+async function openTargets(request: BenchmarkRequest, place: Place): Promise<readonly Target[]> {
+  const {named, flags, signal} = request;
+  const {surroundings, workshop, runsDir} = place;
+  const own = surroundings?.project ?? null;
+  const names = named.length > 0 ? named : [own?.config.default ?? ''];
   const endpoint = readEndpointFlags(flags);
-  return Promise.all(
-    [...new Set(names)].map(async (name) => {
-      if (isUrl(name)) return openUrlTarget(name, endpoint, workshop, bodies, signal);
-      const {project, context} = surroundings as Surroundings;
-      return openDeploymentTarget(project, await project.provider(name), context, bodies, runsDir);
-    }),
+  const given = await readGivenBodies(flags, own);
+  const bodiesFor = async (project: Project | null): Promise<readonly RequestBody[]> =>
+    given ?? (project === null ? [] : [await readRequestBody(undefined, project.config.dir)]);
+  const open = async (name: string): Promise<Target> => {
+    if (isUrl(name)) return openUrlTarget(name, endpoint, workshop, await bodiesFor(own), signal);
+    const other = isFolder(name) ? await openProject(undefined, resolve(name)) : null;
+    const project = other ?? surroundings!.project;
+    const context = other ? workshop.context(other.config.dir) : surroundings!.context;
+    return openDeploymentTarget({
+      label: other ? other.config.name : name,
+      project,
+      provider: await project.provider(other ? other.config.default : name),
+      context,
+      bodies: await bodiesFor(project),
+      runsDir,
+    });
+  };
+  const targets = await Promise.all([...new Set(names)].map(open));
+  refuseSameLabels(targets);
+  return targets;
+}
+
+/** What is in a report goes by its label. */
+function refuseSameLabels(targets: readonly Target[]): void {
+  const labels = targets.map(({run}) => run.provider);
+  const twice = labels.find((label, at) => labels.indexOf(label) !== at);
+  if (twice === undefined) return;
+  throw new ThawError('USAGE', `two targets are called ${twice}: give one of the functions another name`, {
+    target: twice,
+  });
+}
+
+/** The bodies of all targets, each once. */
+function describeBodies(targets: readonly Target[]): RunRequest['bodies'] {
+  const all = targets.flatMap(({bodies}) =>
+    bodies.map(({bytes, source}) => ({digest: digestOf(bytes), bytes: bytes.length, source})),
   );
+  return all.filter(({digest}, at) => all.findIndex((body) => body.digest === digest) === at);
 }
 
 function readEndpointFlags(flags: BenchmarkFlags): EndpointFlags {

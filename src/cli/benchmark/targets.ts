@@ -1,19 +1,24 @@
 import {hasSampleOf} from '../../benchmark/earlier-samples.ts';
 import {openEndpoint} from '../../benchmark/endpoint.ts';
+import type {Digest} from '../../core/digest.ts';
 import type {Context} from '../../core/driver.ts';
 import type {RunTarget} from '../../core/report.ts';
 import type {Invocation, Shot} from '../../core/sample.ts';
 import {applyPlan} from '../../deploy/apply.ts';
+import {readImage} from '../../image/layout.ts';
 import {openSigner} from '../../providers/signers.ts';
 import type {Workshop} from '../compose.ts';
 import {inspectDeployed} from '../deployed.ts';
 import {BOOT_ALLOWANCE_MS} from '../invoke-function.ts';
+import {imageDir} from '../packaged-image.ts';
 import type {Project, ProjectProvider} from '../project.ts';
 import type {RequestBody} from '../request-body.ts';
 
 /** Something that can be measured: a deployment of this project, or any endpoint. */
 export interface Target {
   readonly run: RunTarget;
+  /** Sent in turn. */
+  readonly bodies: readonly RequestBody[];
   readonly method: string;
   /** Names of the headers that are sent. */
   readonly headers: readonly string[];
@@ -25,26 +30,34 @@ export interface Target {
   readonly chill: () => Promise<void>;
 }
 
+/** A deployment, and what it shall be asked. */
+export interface DeploymentFlags {
+  /** What it goes by in the report. */
+  readonly label: string;
+  readonly project: Project;
+  readonly provider: ProjectProvider;
+  readonly context: Context;
+  readonly bodies: readonly RequestBody[];
+  readonly runsDir: string;
+}
+
 /** A deployment, reached as its provider reaches it. */
-export async function openDeploymentTarget(
-  project: Project,
-  provider: ProjectProvider,
-  context: Context,
-  bodies: readonly RequestBody[],
-  runsDir: string,
-): Promise<Target> {
+export async function openDeploymentTarget(flags: DeploymentFlags): Promise<Target> {
+  const {label, project, provider, context, bodies, runsDir} = flags;
   const {driver, site} = provider;
   const fn = {name: project.config.name};
   const {deployment, view} = await inspectDeployed(project, provider, context);
   const timeoutMs = provider.config.settings.timeoutMs + BOOT_ALLOWANCE_MS;
   return {
     run: {
-      provider: driver.name,
+      provider: label,
       url: deployment.url,
       image: deployment.image,
+      imageBytes: await bytesOfImage(project, deployment.image),
       notes: view.status.notes ?? (driver.limits.runsImage ? [] : ['not the image, only its contents']),
-      freshImage: !(await hasSampleOf(runsDir, driver.name, deployment.image)),
+      freshImage: !(await hasSampleOf(runsDir, label, deployment.image)),
     },
+    bodies,
     method: 'POST',
     headers: ['content-type'],
     secrets: [],
@@ -61,6 +74,13 @@ export async function openDeploymentTarget(
       await applyPlan(plan, {ops: driver.ops, context, image: null, secret: () => ''});
     },
   };
+}
+
+/** What a deployed image takes compressed; null if the project has another one by now. */
+async function bytesOfImage({config}: Project, digest: Digest): Promise<number | null> {
+  const packaged = await readImage(imageDir(config)).catch(() => null);
+  if (packaged?.image.digest !== digest) return null;
+  return packaged.image.layers.reduce((sum, {bytes}) => sum + bytes, 0);
 }
 
 /** How an endpoint that thaw did not make is asked. */
@@ -92,6 +112,7 @@ export async function openUrlTarget(
   });
   return {
     run: {provider: endpoint.label, url: endpoint.url, image: null, notes: [], freshImage: false},
+    bodies,
     method: endpoint.method,
     headers: endpoint.headerNames,
     secrets: endpoint.secrets,
@@ -101,5 +122,8 @@ export async function openUrlTarget(
   };
 }
 
-/** Whether a target on the command line is a URL; anything else is a provider of thaw.yaml. */
+/** Whether a target on the command line is a URL. */
 export const isUrl = (text: string): boolean => /^[a-z][a-z\d+.-]*:\/\//i.test(text);
+
+/** Whether it is the folder of a project; anything else is a provider of thaw.yaml. */
+export const isFolder = (text: string): boolean => /^\.{1,2}$|[\\/]/.test(text) && !isUrl(text);

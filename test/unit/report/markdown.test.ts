@@ -43,3 +43,16 @@ test('a load is a table of its stages', () => {
     "
   `);
 });
+
+test('several targets stand side by side, with the sizes of their images', () => {
+  const others = [provider({imageBytes: 498_000_000}), provider({provider: 'twin', imageBytes: null})];
+  const text = renderMarkdown({...report(provider()), providers: others});
+  expect(text.slice(text.indexOf('|  | cold p50'), text.indexOf('- local'))).toMatchInlineSnapshot(`
+    "|  | cold p50 | warm p50 | image |
+    | --- | ---: | ---: | ---: |
+    | local | 212 ms | 1.84 ms | 498 MB |
+    | twin | 212 ms | 1.84 ms |  |
+
+    "
+  `);
+});
