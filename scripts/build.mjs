@@ -77,6 +77,12 @@ cpSync('src/python/programs', 'dist/python', {
   filter: (file) => !file.includes('__pycache__'),
 });
 
+// The runtime of Python handlers.
+cpSync('src/runtime/python', 'dist/runtime/python', {
+  recursive: true,
+  filter: (file) => !file.includes('__pycache__'),
+});
+
 // The types of the package as a library.
 if (!process.argv.includes('--keep')) {
   const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')));

@@ -43,6 +43,14 @@ def message_of(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def describe(error: BaseException) -> str:
+    """The class and the message: many messages say nothing alone, as that of a KeyError."""
+    if isinstance(error, (SystemExit, SyntaxError)):
+        return message_of(error)
+    message = str(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
 def name_of(error: BaseException) -> str:
     """The class of anything that was raised."""
     return type(error).__name__
