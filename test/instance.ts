@@ -109,7 +109,7 @@ export class ServerFailed extends Error {
  * @param started called with the process at once
  * @throws ServerFailed if it ends before it is ready
  */
-export async function startServer(
+export function startServer(
   instanceDir: string,
   env: {readonly [name: string]: string} = {},
   args: readonly string[] = [],
@@ -117,7 +117,22 @@ export async function startServer(
   started: (child: ChildProcess) => void = () => undefined,
 ): Promise<RunningServer> {
   const server = join(instanceDir, 'opt', 'thaw', 'runtime', 'server.cjs');
-  const child = spawn(node, [server, ...args], {env: {PORT: '0', ...env}});
+  return startProgram(instanceDir, node, [server, ...args], env, started);
+}
+
+/**
+ * Starts the server of an instance folder in whichever language and waits for its ready line.
+ *
+ * @throws ServerFailed if it ends before it is ready
+ */
+export async function startProgram(
+  instanceDir: string,
+  interpreter: string,
+  args: readonly string[],
+  env: {readonly [name: string]: string},
+  started: (child: ChildProcess) => void = () => undefined,
+): Promise<RunningServer> {
+  const child = spawn(interpreter, args, {env: {PORT: '0', ...env}});
   started(child);
   const stdout: string[] = [];
   const stderr: string[] = [];

@@ -17,9 +17,13 @@ _LOG_LEVEL = 3
 class Session:
     """A loaded model: `inputs` and `outputs` are lists of TensorInfo."""
 
-    __slots__ = ("inputs", "outputs", "_native", "_names")
+    __slots__ = ("inputs", "outputs", "_native", "_names", "_arrays_from")
 
     def __init__(self, native, file: str) -> None:
+        # It needs numpy, which is there once ONNX Runtime is.
+        from .feeds import tensors_from_feeds
+
+        self._arrays_from = tensors_from_feeds
         self._native = native
         self.inputs = [_tensor_info_of(value, file) for value in native.get_inputs()]
         # Maps and sequences, as scikit-learn's exporters add them, are no tensors: leave them out.
@@ -35,9 +39,7 @@ class Session:
         Gives `{name: numpy array}`. Raises RequestFailure 422 for feeds that do not fit; left uncaught, that is the
         answer which names the tensor. Raises RequestFailure 500 where the model itself fails on them.
         """
-        from .feeds import tensors_from_feeds
-
-        arrays = tensors_from_feeds(self.inputs, feeds)
+        arrays = self._arrays_from(self.inputs, feeds)
         try:
             results = self._native.run(self._names, arrays)
         except Exception as error:
