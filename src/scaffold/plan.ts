@@ -43,8 +43,21 @@ export function planScaffold(template: Template, answers: {readonly name: string
   const name = parseName(answers.name);
   const files = template.files.map(({path, content}) =>
     template.render.includes(path)
-      ? textFile(path, new TextDecoder().decode(content).replaceAll('{{name}}', name))
+      ? textFile(path, renderName(new TextDecoder().decode(content), name))
       : {path, content},
   );
   return {name, files};
+}
+
+/**
+ * Puts a function's name for `{{name}}`, and for `{{name-twin}}` that of a second function that belongs to it: cut where
+ * it would be too long.
+ */
+function renderName(text: string, name: string): string {
+  return text.replaceAll(/\{\{name(-[a-z]+)?\}\}/g, (_, suffix: string = '') => {
+    const fitting = Array.from(name, (_, at) => name.slice(0, name.length - at) + suffix).find(
+      isFunctionName,
+    );
+    return fitting ?? name;
+  });
 }

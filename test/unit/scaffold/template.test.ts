@@ -4,6 +4,7 @@ import {fileURLToPath} from 'node:url';
 import {describe, expect, it} from 'vitest';
 import {parse} from 'yaml';
 import {digestOf} from '../../../src/core/digest.ts';
+import {isFunctionName} from '../../../src/core/names.ts';
 import {planScaffold} from '../../../src/scaffold/plan.ts';
 import {listTemplates, readTemplate} from '../../../src/scaffold/template.ts';
 import {writeScaffold} from '../../../src/scaffold/write.ts';
@@ -13,9 +14,9 @@ const signal = new AbortController().signal;
 const TEMPLATES = fileURLToPath(new URL('../../../templates', import.meta.url));
 const FEATURES = 20;
 
-async function scaffold(name: string): Promise<string> {
+async function scaffold(name: string, template = 'tabular'): Promise<string> {
   const dir = await temporaryFolder();
-  const plan = planScaffold(await readTemplate(TEMPLATES, 'tabular'), {name});
+  const plan = planScaffold(await readTemplate(TEMPLATES, template), {name});
   await writeScaffold(plan, dir, {onConflict: 'refuse', signal});
   return dir;
 }
@@ -89,23 +90,6 @@ describe('the tabular project', () => {
     ]);
   });
 
-  it('has a thaw.yaml with its name, that names files which are there', async () => {
-    const dir = await scaffold('my-credit');
-    const config = parse(await readFile(join(dir, 'thaw.yaml'), 'utf8')) as {
-      name: string;
-      model: {path: string; calibration: string};
-      handler: string;
-      default: string;
-      providers: object;
-    };
-    expect(config.name).toBe('my-credit');
-    const contents = await contentsOf(dir);
-    expect(contents).toEqual(
-      expect.arrayContaining([config.model.path, config.model.calibration, config.handler]),
-    );
-    expect(Object.keys(config.providers)).toContain(config.default);
-  });
-
   it('asks, in its sample and in its calibration rows, with as many features as it was trained on', async () => {
     const dir = await scaffold('my-credit');
     const csv = await readFile(join(dir, 'training', 'german-credit.csv'), 'utf8');
@@ -175,8 +159,15 @@ describe('the tabular project', () => {
     expect(readme).toContain(`"prediction": ${String(metrics.sample.prediction).slice(0, 6)}…`);
   });
 
-  it('is about no machine in particular, and leaves no token unfilled', async () => {
+  it('says what was changed in the data that it was trained on', async () => {
     const dir = await scaffold('my-credit');
+    expect(await readFile(join(dir, 'training', 'DATA.md'), 'utf8')).toContain('What was changed');
+  });
+});
+
+describe.each(await listTemplates(TEMPLATES))('a project made from $name', ({name}) => {
+  it('is about no machine in particular, and leaves no token unfilled', async () => {
+    const dir = await scaffold('my-credit', name);
     for (const path of await contentsOf(dir)) {
       if (!/\.(md|mjs|yaml|json|py|R|txt)$/.test(path)) continue;
       const text = await readFile(join(dir, path), 'utf8');
@@ -187,15 +178,78 @@ describe('the tabular project', () => {
   });
 
   it('names whose data it was trained on, and under which licence', async () => {
-    const dir = await scaffold('my-credit');
-    const data = await readFile(join(dir, 'training', 'DATA.md'), 'utf8');
-    for (const fact of [
-      'Hans Hofmann',
-      '10.24432/C5NC77',
-      'creativecommons.org/licenses/by/4.0',
-      'What was changed',
-    ]) {
-      expect(data).toContain(fact);
+    const dir = await scaffold('my-credit', name);
+    const pages = (await contentsOf(dir)).filter((path) => path.endsWith('.md'));
+    const texts = await Promise.all(pages.map((path) => readFile(join(dir, path), 'utf8')));
+    for (const fact of ['Hans Hofmann', '10.24432/C5NC77', 'creativecommons.org/licenses/by/4.0']) {
+      expect(texts.join('\n')).toContain(fact);
+    }
+  });
+
+  it('has a thaw.yaml with its name, that names files which are there', async () => {
+    const dir = await scaffold('my-credit', name);
+    const config = parse(await readFile(join(dir, 'thaw.yaml'), 'utf8')) as {
+      name: string;
+      model?: {path: string; calibration: string};
+      handler: string;
+      python?: {requirements: string};
+      default: string;
+      providers: object;
+    };
+    expect(config.name).toBe('my-credit');
+    const {model, handler, python} = config;
+    const [file = ''] = handler.split(':');
+    const named = [file, model?.path, model?.calibration, python?.requirements, 'samples/request.json'];
+    expect(await contentsOf(dir)).toEqual(expect.arrayContaining(named.filter((path) => path !== undefined)));
+    expect(Object.keys(config.providers)).toContain(config.default);
+  });
+});
+
+describe('the python-onnx project', () => {
+  it('serves the very model of the tabular one, asked the same and set up the same', async () => {
+    const [python, tabular] = [await scaffold('my-credit', 'python-onnx'), await scaffold('my-credit')];
+    for (const path of ['model/model.onnx', 'model/calibration.jsonl', 'samples/request.json']) {
+      expect(await readFile(join(python, path)), path).toEqual(await readFile(join(tabular, path)));
+    }
+    const [one, other] = await Promise.all(
+      [python, tabular].map(
+        async (dir) => parse(await readFile(join(dir, 'thaw.yaml'), 'utf8')) as {[key: string]: unknown},
+      ),
+    );
+    expect({...one, handler: null, python: null}).toEqual({...other, handler: null, python: null});
+  });
+});
+
+describe('the python-torch project', () => {
+  it('claims in its README what its training measured, of these very weights and data', async () => {
+    const dir = await scaffold('my-credit', 'python-torch');
+    const metrics = JSON.parse(await readFile(join(dir, 'training', 'metrics.json'), 'utf8')) as {
+      rows: {train: number; heldOut: number};
+      heldOut: {accuracy: number; rocAuc: number};
+      baseRate: number;
+      sample: {prediction: number};
+      data: string;
+      model: string;
+    };
+    expect(digestOf(await readFile(join(dir, 'model', 'model.pt')))).toBe(metrics.model);
+    expect(digestOf(await readFile(join(dir, 'training', 'german-credit.csv')))).toBe(metrics.data);
+    const readme = await readFile(join(dir, 'README.md'), 'utf8');
+    const {heldOut, rows, baseRate, sample} = metrics;
+    expect(readme).toMatch(new RegExp(`this model +\\| ${heldOut.accuracy} +\\| ${heldOut.rocAuc} `));
+    expect(readme).toMatch(new RegExp(`saying "good" of everybody \\| ${baseRate} `));
+    expect(readme).toContain(`Trained on ${rows.train} rows, and judged by the other ${rows.heldOut}`);
+    expect(readme).toContain(`"prediction": ${String(sample.prediction).slice(0, 6)}…`);
+  });
+
+  it('brings a twin that is asked the same, under a name that fits the longest', async () => {
+    for (const name of ['my-credit', 'x'.repeat(32)]) {
+      const dir = await scaffold(name, 'python-torch');
+      const twin = parse(await readFile(join(dir, 'converted', 'thaw.yaml'), 'utf8')) as {name: string};
+      expect(isFunctionName(twin.name)).toBe(true);
+      expect(twin.name).toBe(`${name.slice(0, 27)}-onnx`);
+      expect(await readFile(join(dir, 'converted', 'samples', 'request.json'))).toEqual(
+        await readFile(join(dir, 'samples', 'request.json')),
+      );
     }
   });
 });
