@@ -40,13 +40,29 @@ export async function makeProject(
   if (change.handler !== undefined) await writeFile(join(dir, 'handler.mjs'), change.handler);
 }
 
-/** Packages two images of one model, and makes a place of an engine for the conformance suite. */
-export async function openContainerPlace(bench: Bench, engine: TestDocker): Promise<ContainerPlace> {
-  await makeProject(bench, NAME);
-  const handlerFile = join(bench.dir, NAME, 'handler.mjs');
+/** A handler whose code says which of two images it is in. */
+export interface LabelledHandler {
+  readonly template: string;
+  readonly file: string;
+  readonly line: (label: string) => string;
+}
+
+const JAVASCRIPT: LabelledHandler = {
+  template: 'tabular',
+  file: 'handler.mjs',
+  line: (label) => `export const label = '${label}';`,
+};
+
+/** Packages two images of one model, which differ in their handlers. */
+export async function packageTwo(
+  bench: Bench,
+  {template, file, line}: LabelledHandler,
+): Promise<Pick<ContainerPlace, 'images' | 'request'>> {
+  await succeed(bench.thaw(['init', NAME, '--template', template, '--yes']));
+  const handlerFile = join(bench.dir, NAME, file);
   const handler = await readFile(handlerFile, 'utf8');
   const packaged = async (label: string): Promise<ImageOnDisk> => {
-    await writeFile(handlerFile, `${handler}\nexport const label = '${label}';\n`);
+    await writeFile(handlerFile, `${handler}\n${line(label)}\n`);
     const layoutDir = join(bench.dir, `layout-${label}`);
     const args = ['package', '--json', '--out', layoutDir];
     const {stdout} = await succeed(bench.thaw(args, {cwd: NAME}));
@@ -54,6 +70,16 @@ export async function openContainerPlace(bench: Bench, engine: TestDocker): Prom
   };
   const images = [await packaged('first'), await packaged('second')] as const;
   const body = await readFile(join(bench.dir, NAME, 'samples/request.json'));
+  return {images, request: {body, contentType: 'application/json', timeoutMs: 60_000}};
+}
+
+/** Packages two images, and makes a place of an engine for the conformance suite. */
+export async function openContainerPlace(
+  bench: Bench,
+  engine: TestDocker,
+  handler: LabelledHandler = JAVASCRIPT,
+): Promise<ContainerPlace> {
+  const {images, request} = await packageTwo(bench, handler);
   const foreign = {tag: 'thaw-local/credit-scoring:0123456789ab.deadbeef', label: `foreign-${randomUUID()}`};
 
   const keyOf = (stateDir: string): string => containerNames(pathsOf(stateDir, NAME), NAME).key;
@@ -67,7 +93,7 @@ export async function openContainerPlace(bench: Bench, engine: TestDocker): Prom
   return {
     images,
     options: {engine: 'docker'},
-    request: {body, contentType: 'application/json', timeoutMs: 60_000},
+    request,
     ports: {openContainerEngine, unpackImage},
     async inventory() {
       const planted = await containersOf(`test=${foreign.label}`);

@@ -1,6 +1,6 @@
 import {randomBytes} from 'node:crypto';
 import {setMaxListeners} from 'node:events';
-import {copyFile, mkdir, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
+import {copyFile, cp, mkdir, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {digestOf} from '../../../src/core/digest.ts';
@@ -26,6 +26,8 @@ export async function makeLocalPackage(): Promise<string> {
   for (const program of ['server.cjs', 'worker.cjs', 'clouds.cjs']) {
     await copyFile(join(RUNTIME_DIR, program), join(packageDir, 'dist', 'runtime', program));
   }
+  const python = join('dist', 'runtime', 'python');
+  await cp(join(RUNTIME_DIR, 'python'), join(packageDir, python), {recursive: true});
   return packageDir;
 }
 
