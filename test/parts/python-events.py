@@ -10,14 +10,14 @@ import sys
 sys.path.insert(0, sys.argv[1])
 
 from thaw_runtime.aws.http_event import read_http_event  # noqa: E402
+from thaw_runtime.aws.runtime_api import reason_of  # noqa: E402
+from thaw_runtime.azure import host_route_of  # noqa: E402
 from thaw_runtime.events.aws import decode_aws_event  # noqa: E402
 from thaw_runtime.events.azure import decode_trigger  # noqa: E402
-from thaw_runtime.events.cloud_events import (  # noqa: E402
-    carries_events,
-    pushed_message,
-    read_pushed_events,
-)
+from thaw_runtime.events.cloud_events import pushed_message, read_pushed_events  # noqa: E402
 from thaw_runtime.failures import RequestFailure  # noqa: E402
+from thaw_runtime.input import carries_events  # noqa: E402
+from thaw_runtime.routes import route_of  # noqa: E402
 
 
 def given(event):
@@ -63,6 +63,11 @@ def message(event):
     return found and given(found)
 
 
+def route(method, url):
+    found = [read(method, url, "a b") for read in (route_of, host_route_of)]
+    return [{"kind": one.kind, "code": one.failure and one.failure.code} for one in found]
+
+
 DECODERS = {
     "aws": aws,
     "http": http,
@@ -70,6 +75,8 @@ DECODERS = {
     "pushed": pushed,
     "message": message,
     "carries": carries_events,
+    "route": route,
+    "reason": reason_of,
 }
 
 

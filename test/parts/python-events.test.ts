@@ -2,11 +2,14 @@ import {spawn} from 'node:child_process';
 import {text} from 'node:stream/consumers';
 import {fileURLToPath} from 'node:url';
 import {describe, expect, it} from 'vitest';
+import {hostRouteOf} from '../../src/runtime/node/azure/custom-handler.ts';
 import {decodeAwsEvent} from '../../src/runtime/node/events/aws.ts';
 import {decodeTrigger} from '../../src/runtime/node/events/azure.ts';
 import {carriesEvents, pushedMessage, readPushedEvents} from '../../src/runtime/node/events/cloud-events.ts';
 import {RequestFailure} from '../../src/runtime/node/failures.ts';
 import {readHttpEvent} from '../../src/runtime/node/lambda/http-event.ts';
+import {reasonOf} from '../../src/runtime/node/lambda/runtime-api.ts';
+import {routeOf} from '../../src/runtime/node/routes.ts';
 import {dynamoEvent, httpEvent, kinesisEvent, s3Event, sqsEvent} from '../runtime/lambda-events.ts';
 import {AWS_EVENTS, mangled, PUSHED, PUSHING, TRIGGER} from '../runtime/odd-events.ts';
 
@@ -35,6 +38,12 @@ const DECODERS = {
   },
   message: (input: unknown) => pushedMessage(input),
   carries: (headers: Headers) => carriesEvents(headers),
+  route: (method: string, url: string) =>
+    [routeOf, hostRouteOf].map((read) => {
+      const found = read(method, url, 'a b');
+      return {kind: found.kind, code: found.kind === 'refused' ? found.failure.code : null};
+    }),
+  reason: (errorType: string) => reasonOf(errorType),
 };
 
 /** What a decoder made of a case, as JSON: bytes and what JSON has no word for by name. */
@@ -254,6 +263,44 @@ describe('both runtimes decode alike', () => {
       ['http', staged('prod', '/prod')],
       ['http', staged('prod', '/product')],
       ['http', staged('', '//x')],
+    ]);
+  });
+
+  it('which way a request goes, and what an error is called', async () => {
+    const paths = [
+      ...[
+        '/',
+        '',
+        '//',
+        '/healthz',
+        '/healthz/',
+        '/v2/health/live',
+        '/v2/health/ready',
+        '/v2/health',
+        '/score',
+      ],
+      ...['/v2/models/a%20b', '/v2/models/a%20b/infer', '/v2/models/a%20b/ready', '/v2/models/a%20b/other'],
+      ...[
+        '/v2/models/a b/infer',
+        '/v2/models/other/infer',
+        '/v2/models//infer',
+        '/v2/models/%zz',
+        '/v2/models',
+      ],
+      ...['/api', '/apiary', '/a/b', '/v2/models/a%20b/infer/'],
+    ];
+    const urls = ['', '/api', '/api/score'].flatMap((prefix) => paths.map((path) => prefix + path));
+    const asked = [
+      ...urls,
+      ...urls.map((url) => `${url}?a=/healthz#b`),
+      '/#?',
+      '/api/score#x',
+      '/api//healthz',
+    ];
+    const errors = ['TypeError', 'BAD_JSON', '', 'é', 'a1b', '__', 'HTTPError', 'X', 'Ünder_SCORE'];
+    await expectEqual([
+      ...asked.flatMap((url) => ['GET', 'HEAD', 'POST', 'PUT'].map((method): Case => ['route', method, url])),
+      ...errors.map((error): Case => ['reason', error]),
     ]);
   });
 });

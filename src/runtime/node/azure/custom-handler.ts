@@ -27,7 +27,7 @@ export function customHandler(name: string): HttpDialect {
 export function hostRouteOf(method: string, url: string, name: string): Route {
   const plain = routeOf(method, url, name);
   if (!isUnknown(plain)) return plain;
-  for (const prefix of [/^\/api(?=\/|$)/, /^\/api\/[^/?]+(?=[/?]|$)/]) {
+  for (const prefix of [/^\/api(?=[/?]|$)/, /^\/api\/[^/?]+(?=[/?]|$)/]) {
     const rest = url.replace(prefix, '');
     if (rest === url) continue;
     const route = routeOf(method, rest.startsWith('/') ? rest : `/${rest}`, name);

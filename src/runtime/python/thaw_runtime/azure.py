@@ -69,7 +69,7 @@ def _route_behind_prefix(method: str, url: str, name: str) -> Route:
     if not _is_unknown(plain):
         return plain
     segments = path_of(url).split("/")[1:]
-    if segments[0] == "api":
+    if segments[:1] == ["api"]:
         rests = [segments[1:]]
         if segments[1:] and segments[1] != "":
             rests.append(segments[2:])

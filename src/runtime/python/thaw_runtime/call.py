@@ -109,7 +109,16 @@ class Call:
 class Answer:
     """How a call ended."""
 
-    __slots__ = ("status", "body", "infer_ms", "headers", "result", "error_type", "error_message")
+    __slots__ = (
+        "status",
+        "body",
+        "infer_ms",
+        "headers",
+        "result",
+        "error_type",
+        "error_message",
+        "stack_trace",
+    )
 
     def __init__(
         self,
@@ -120,6 +129,7 @@ class Answer:
         result: object = None,
         error_type: str | None = None,
         error_message: str | None = None,
+        stack_trace: list | None = None,
     ) -> None:
         self.status = status
         # JSON text; whatever bytes a Lambda handler answered a request with.
@@ -133,3 +143,5 @@ class Answer:
         # Why it failed, for callers who may see the handler's own words; None if it did not.
         self.error_type = error_type
         self.error_message = error_message
+        # Where in its own code an `invoke` failed, frame by frame.
+        self.stack_trace = stack_trace

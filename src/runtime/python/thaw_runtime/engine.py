@@ -7,7 +7,7 @@ import time
 
 from .call import Answer, Call, GivenEvent
 from .context import HandlerContext, LambdaContext
-from .failures import RequestFailure, describe, failure_body, message_of, name_of, stack_of
+from .failures import RequestFailure, describe, failure_body, frames_of, message_of, name_of, stack_of
 from .handler import Handler, import_handler, prepare_path
 from .input import parse_body, read_input
 from .log import log
@@ -151,4 +151,5 @@ def _failed(call: Call, error: BaseException, infer_ms: float | None) -> Answer:
         infer_ms,
         error_type=error_type,
         error_message=message_of(error),
+        stack_trace=frames_of(error) if call.kind == "invoke" else None,
     )

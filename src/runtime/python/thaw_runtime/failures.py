@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 
 class StartFailure(Exception):
@@ -62,3 +63,19 @@ def stack_of(error: BaseException) -> str:
     import traceback
 
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def frames_of(error: BaseException) -> list:
+    """The frames of an exception from the handler's on, as Lambda's own runtime lists them."""
+    import traceback
+
+    standard = os.path.dirname(os.__file__)
+    ours = (
+        os.path.dirname(os.path.abspath(__file__)),
+        # Between this program and what is async.
+        os.path.join(standard, "asyncio"),
+        os.path.join(standard, "concurrent"),
+    )
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((at for at, frame in enumerate(frames) if not frame.filename.startswith(ours)), None)
+    return [] if first is None else traceback.format_list(frames[first:])

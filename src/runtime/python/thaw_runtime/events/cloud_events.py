@@ -21,15 +21,6 @@ class PushedAnswer:
         self.answer = answer
 
 
-def carries_events(headers: dict) -> bool:
-    """Whether a request carries events by what its headers say: CloudEvents, or Event Grid's own."""
-    return (
-        "ce-specversion" in headers
-        or "aeg-event-type" in headers
-        or headers.get("content-type", "").startswith("application/cloudevents")
-    )
-
-
 def read_pushed_events(headers: dict, body: bytes) -> list | PushedAnswer:
     """Reads the events of such a request, as a list of GivenEvent, or its PushedAnswer.
 
