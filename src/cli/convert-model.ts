@@ -7,7 +7,6 @@ import {
   environmentIn,
   hasEnvironment,
   makeEnvironment,
-  touchEnvironment,
 } from '../python/environment.ts';
 import {parseInputShape} from '../python/convert/input-shape.ts';
 import {planPackages, type PackagePlan} from '../python/convert/packages.ts';
@@ -95,21 +94,18 @@ export async function convertToOnnx(request: ConvertToOnnxRequest): Promise<Conv
     onOutput: (line) => terminal.detail(line),
   });
   if (dir !== null) await workshop.claimCache();
-  if (installs) {
-    await withTask(
-      terminal,
-      'installing the converters',
-      (task) =>
-        makeEnvironment(
-          dir,
-          plan,
-          python,
-          runningWith((step) => task.update(step)),
-        ),
-      () => 'converters installed',
-    );
+  if (dir !== null) {
+    const make = (onStep: (step: string) => void): Promise<void> =>
+      makeEnvironment(dir, plan, python, runningWith(onStep));
+    if (installs) {
+      await withTask(
+        terminal,
+        'installing the converters',
+        (task) => make((step) => task.update(step)),
+        () => 'converters installed',
+      );
+    } else await make(() => undefined);
   }
-  if (dir !== null) await touchEnvironment(dir);
 
   const workDir = await mkdtemp(join(tmpdir(), 'thaw-convert-'));
   try {

@@ -11,6 +11,8 @@ export interface CommandOptions {
   readonly timeoutMs?: number;
   /** Beside this process's own environment, which has the contexts and hosts that it honours. */
   readonly env?: {readonly [name: string]: string};
+  /** The folder that it runs in; this process's own by default. */
+  readonly cwd?: string;
   /** Told each line that it writes, on either stream. */
   readonly onLine?: (line: string) => void;
 }
@@ -35,12 +37,13 @@ export interface CommandEnd {
 export async function runCommand(
   program: string,
   args: readonly string[],
-  {signal, input, timeoutMs = 0, env = {}, onLine}: CommandOptions,
+  {signal, input, timeoutMs = 0, env = {}, cwd, onLine}: CommandOptions,
 ): Promise<CommandEnd> {
   throwIfInterrupted(signal);
   const {execa} = await import('execa');
   const child = execa(program, args, {
     env,
+    ...(cwd === undefined ? {} : {cwd}),
     stdin: input === undefined ? 'ignore' : 'pipe',
     reject: false,
     timeout: timeoutMs,

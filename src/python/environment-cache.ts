@@ -1,16 +1,17 @@
-import {lstat, readdir, readFile, rename, rm} from 'node:fs/promises';
+import {lstat, readdir, rename, rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {CacheItem, CacheStore} from '../core/cache.ts';
 import {UNFINISHED_PREFIX, unfinishedName} from '../core/disk.ts';
 import {systemCode} from '../core/errors.ts';
-import {environmentsDirOf, WHOLE} from './environment.ts';
+import {readKept} from '../core/kept-folder.ts';
+import {environmentsDirOf} from './environment.ts';
 
-/** Python's version, and the key of what is installed: as environments are named. */
-const ENVIRONMENT_FOLDER = /^\d+\.\d+\.\d+\S*-[0-9a-f]{12}$/;
+/** What it is, and the key of what is in it: as environments, packages and interpreters are named. */
+const KEPT_FOLDER = /^\w\S*-[0-9a-f]{12}$/;
 /** Longer than this nobody installs packages. */
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
 
-/** Opens the Python environments of a cache. */
+/** Opens what a cache has of Python: environments, packages for images, interpreters. */
 export function openEnvironmentCache(cacheDir: string): CacheStore {
   const folder = environmentsDirOf(cacheDir);
   return {
@@ -22,16 +23,15 @@ export function openEnvironmentCache(cacheDir: string): CacheStore {
 
 async function listEnvironments(folder: string): Promise<readonly CacheItem[]> {
   const items: CacheItem[] = [];
-  for (const name of (await namesIn(folder)).filter((each) => ENVIRONMENT_FOLDER.test(each))) {
+  for (const name of (await namesIn(folder)).filter((each) => KEPT_FOLDER.test(each))) {
     const path = join(folder, name);
     const found = await lstat(path).catch(() => null);
-    const mark = await readFile(join(path, WHOLE), 'utf8').catch(() => null);
-    if (!found?.isDirectory() || mark === null) continue;
+    const kept = await readKept(path);
+    if (!found?.isDirectory() || kept === null) continue;
     const bytes = await bytesIn(path);
-    const {python, packages} = JSON.parse(mark) as {python: string; packages: readonly string[]};
     items.push({
       kind: 'environment',
-      name: `Python ${python} with ${packages[0]?.replace('==', ' ') ?? 'nothing'}`,
+      name: kept.name,
       bytes,
       freeableBytes: bytes,
       lastUsedMs: found.mtimeMs,

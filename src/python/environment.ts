@@ -1,8 +1,8 @@
-import {mkdir, readFile, rename, rm, utimes, writeFile} from 'node:fs/promises';
-import {dirname, join} from 'node:path';
+import {writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import {digestOfJson, shortDigest} from '../core/digest.ts';
-import {unfinishedName} from '../core/disk.ts';
 import {ThawError} from '../core/errors.ts';
+import {keepFolder, readKept} from '../core/kept-folder.ts';
 import type {Python} from './python.ts';
 import type {Running} from './run.ts';
 
@@ -25,8 +25,6 @@ export interface Environment {
   readonly env: {readonly [name: string]: string};
 }
 
-/** Written when all is installed; without it a folder is left over from a run that was killed. */
-export const WHOLE = 'thaw-environment.json';
 const OWN_PACKAGES = 'thaw_own_packages.pth';
 
 /** The folder of the environment that a plan means: the same Python and packages give the same one. */
@@ -42,10 +40,7 @@ export function environmentDir(cacheDir: string, plan: EnvironmentPlan, python: 
 
 /** Whether an environment is there and whole. */
 export async function hasEnvironment(dir: string): Promise<boolean> {
-  return readFile(join(dir, WHOLE)).then(
-    () => true,
-    () => false,
-  );
+  return (await readKept(dir)) !== null;
 }
 
 /** The environment that lies in a folder; null: the user's own Python as it is. */
@@ -62,7 +57,7 @@ function programIn(dir: string, name: string): string {
 }
 
 /**
- * Makes an environment, under another name until all is installed.
+ * Makes an environment, under another name until all is installed; one that is there is only marked as used.
  *
  * @throws ThawError PYTHON_UNAVAILABLE with `reason: 'no-venv'`; PACKAGES_UNAVAILABLE; INTERRUPTED
  */
@@ -72,21 +67,11 @@ export async function makeEnvironment(
   python: Python,
   running: Running,
 ): Promise<void> {
-  await mkdir(dirname(dir), {recursive: true});
-  const unfinished = unfinishedName(dir);
-  try {
+  await keepFolder(dir, async (unfinished) => {
     await install(unfinished, plan, python, running);
-    await writeFile(
-      join(unfinished, WHOLE),
-      JSON.stringify({python: python.version, packages: plan.install}),
-    );
-    await rename(unfinished, dir).catch(async (error: unknown) => {
-      // Another process was faster.
-      if (!(await hasEnvironment(dir))) throw error;
-    });
-  } finally {
-    await rm(unfinished, {recursive: true, force: true, maxRetries: 3});
-  }
+    const first = plan.install[0]?.replace('==', ' ') ?? 'nothing';
+    return {name: `Python ${python.version} with ${first}`};
+  });
 }
 
 async function install(dir: string, plan: EnvironmentPlan, python: Python, running: Running): Promise<void> {
@@ -117,11 +102,6 @@ async function install(dir: string, plan: EnvironmentPlan, python: Python, runni
 }
 
 const PIP_INSTALL = ['install', '--disable-pip-version-check', '--no-input', '--progress-bar', 'off'];
-
-/** Remembers when it was last used. */
-export async function touchEnvironment(dir: string): Promise<void> {
-  await utimes(dir, new Date(), new Date()).catch(() => undefined);
-}
 
 /** Lets an environment see the packages of the user's own Python behind its own, editable ones included. */
 async function showOwnPackages(dir: string, python: Python, {run, signal}: Running): Promise<void> {

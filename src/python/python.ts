@@ -10,6 +10,8 @@ export interface Python {
   readonly executable: string;
   /** Such as 3.11.7. */
   readonly version: string;
+  /** CPython, PyPy. */
+  readonly implementation: string;
   /** As Python names machines: x86_64, AMD64, arm64, aarch64. */
   readonly machine: string;
   /** linux, darwin, win32. */
@@ -50,13 +52,9 @@ export async function findPython(
   const commands = named === null ? commandsIn(env) : [named];
   let old: Python | null = null;
   for (const command of commands) {
-    const {stdout, exitCode} = await run(command, [join(programsDir, 'thaw_inspect.py')], {
-      signal,
-      timeoutMs: ANSWER_MS,
-    });
-    const python = exitCode === 0 ? parseAnswer(command, stdout) : null;
+    const python = await inspectPython(command, [], {run, signal, programsDir});
     if (python === null) continue;
-    if (isAtLeast(python.version, PYTHON_MINIMUM)) return python;
+    if (isNewEnough(python)) return python;
     old ??= python;
   }
   if (old !== null) {
@@ -74,7 +72,36 @@ export async function findPython(
   throw new ThawError('PYTHON_UNAVAILABLE', message, {reason: 'missing', python: named});
 }
 
-function commandsIn(env: {readonly [name: string]: string | undefined}): string[] {
+/** How programs of the user's are run, and where thaw's own lie. */
+export interface Search {
+  readonly run: RunProgram;
+  readonly signal: AbortSignal;
+  readonly programsDir: string;
+}
+
+/**
+ * Asks a Python what it is and has; null if it does not run, or is none.
+ *
+ * @param names of packages that are of interest, beside the usual ones
+ */
+export async function inspectPython(
+  command: string,
+  names: readonly string[],
+  {run, signal, programsDir}: Search,
+): Promise<Python | null> {
+  const program = join(programsDir, 'thaw_inspect.py');
+  const {stdout, exitCode} = await run(command, [program, ...names], {signal, timeoutMs: ANSWER_MS});
+  return exitCode === 0 ? parseAnswer(command, stdout) : null;
+}
+
+/** Whether today's packages are made for it. */
+export const isNewEnough = ({version}: Python): boolean => isAtLeast(version, PYTHON_MINIMUM);
+
+/** The minor version: `3.11`. */
+export const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.');
+
+/** Where a Python may be: that of the active environment, then what the PATH has. */
+export function commandsIn(env: {readonly [name: string]: string | undefined}): string[] {
   const windows = process.platform === 'win32';
   const active = env['VIRTUAL_ENV'] || env['CONDA_PREFIX'];
   const own = active

@@ -7,6 +7,8 @@ export type RunProgram = (
     readonly input?: AsyncIterable<Uint8Array>;
     readonly timeoutMs?: number;
     readonly env?: {readonly [name: string]: string};
+    /** The folder that it runs in; this process's own by default. */
+    readonly cwd?: string;
     readonly onLine?: (line: string) => void;
   },
 ) => Promise<{

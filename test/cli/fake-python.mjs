@@ -18,6 +18,7 @@ if (program === 'thaw_inspect.py') {
   const about = {
     executable: process.env.THAW_PYTHON,
     version,
+    implementation: 'CPython',
     machine: 'x86_64',
     system: 'linux',
     siteFolders: [],

@@ -1,4 +1,7 @@
-"""Says what a Python is and has, and runs nothing of anybody else's: version, folders, packages, a way to make environments."""
+"""
+Says what a Python is and has, and runs nothing of anybody else's: version, folders, packages (those that matter to thaw
+and those named as arguments), a way to make environments.
+"""
 
 import importlib.util
 import json
@@ -15,7 +18,7 @@ def package_versions():
     except ImportError:
         return {}
     versions = {}
-    for name in WANTED:
+    for name in (*WANTED, *sys.argv[1:]):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -8,6 +8,7 @@ const PYTHON: Python = {
   command: 'python3',
   executable: '/usr/bin/python3',
   version: '3.12.1',
+  implementation: 'CPython',
   machine: 'x86_64',
   system: 'linux',
   siteFolders: [],
