@@ -188,42 +188,27 @@ describe('both runtimes decode alike', () => {
   });
 
   it('numbers, bytes and names as odd as they come', async () => {
+    // prettier-ignore
     const numbers = [
       '7', '-7', '+7', '007', '7.0', '1.5', '.5', '5.', '.', '-', '', ' ', ' 12 ', '\u00a07', '1e3', '1E+20', '1e400',
       '-1e400', 'Infinity', '-Infinity', '+-Infinity', 'infinity', 'nan', 'NaN', '0x1F', '0X1f', '0b11', '0o17', '0x',
       '0x1_0', '-0x10', '1_000', '١', '9007199254740991', '9007199254740992', '9007199254740993', '-9007199254740993',
       '9007199254740993.5', '1e15', '12345678901234567890123456789012345678', '0.1', 'x', '7x', '1 2', '٠x', 7, null, [],
-    ]; // prettier-ignore
+    ];
+    // prettier-ignore
     const encoded = [
-      '', 'YQ==', 'YQ', 'Y', 'YWI=c', 'Y Q\n=', 'YW-_', 'YW+/', '*YQ', 'YWJj=YWJj', 'ü', '=YQ', 'Y=Q', 'YWJjYQ=YWJj',
-      'YWJjZ', 'YW.Jj', 'e30=', 'eyJuIjoxfQ==', 'IkEi', '77u/e30=', '/////w==', 'bm8=', 'TmFO', 'LUluZmluaXR5',
-    ]; // prettier-ignore
+      '', 'YQ==', 'YQ', 'Y', 'YWI=c', 'Y Q\n=', 'YW-_', 'YW+/', '*YQ', 'YWJj=YWJj', 'ü', '=YQ', 'Y=Q',
+      'YWJjYQ=YWJj', 'YWJjZ', 'YW.Jj', 'e30=', 'eyJuIjoxfQ==', 'IkEi', '77u/e30=', '/////w==', 'bm8=', 'TmFO',
+      'LUluZmluaXR5',
+    ];
+    // prettier-ignore
     const names = [
-      'a+b',
-      'a%20b',
-      '%',
-      '%4',
-      '%zz',
-      '%C3%BC',
-      '%C3',
-      '%C3x%BC',
-      'ü%C3%BC',
-      '%ED%A0%80',
-      '%+1',
-      '%00',
+      'a+b', 'a%20b', '%', '%4', '%zz', '%C3%BC', '%C3', '%C3x%BC', 'ü%C3%BC', '%ED%A0%80', '%+1', '%00',
       '%25%20',
     ];
+    // prettier-ignore
     const texts = [
-      'NaN',
-      '-Infinity',
-      '\ufeff1',
-      ' 1 ',
-      '\u00a01',
-      '1.0',
-      '"\\ud800"',
-      '"\t"',
-      '[1,]',
-      '1e400',
+      'NaN', '-Infinity', '\ufeff1', ' 1 ', '\u00a01', '1.0', '"\\ud800"', '"\t"', '[1,]', '1e400',
       '{"a":1,"a":2}',
     ];
     const row = (image: object): object => {
@@ -267,27 +252,12 @@ describe('both runtimes decode alike', () => {
   });
 
   it('which way a request goes, and what an error is called', async () => {
+    // prettier-ignore
     const paths = [
-      ...[
-        '/',
-        '',
-        '//',
-        '/healthz',
-        '/healthz/',
-        '/v2/health/live',
-        '/v2/health/ready',
-        '/v2/health',
-        '/score',
-      ],
-      ...['/v2/models/a%20b', '/v2/models/a%20b/infer', '/v2/models/a%20b/ready', '/v2/models/a%20b/other'],
-      ...[
-        '/v2/models/a b/infer',
-        '/v2/models/other/infer',
-        '/v2/models//infer',
-        '/v2/models/%zz',
-        '/v2/models',
-      ],
-      ...['/api', '/apiary', '/a/b', '/v2/models/a%20b/infer/'],
+      '/', '', '//', '/healthz', '/healthz/', '/v2/health/live', '/v2/health/ready', '/v2/health', '/score',
+      '/v2/models/a%20b', '/v2/models/a%20b/infer', '/v2/models/a%20b/ready', '/v2/models/a%20b/other',
+      '/v2/models/a b/infer', '/v2/models/other/infer', '/v2/models//infer', '/v2/models/%zz', '/v2/models',
+      '/api', '/apiary', '/a/b', '/v2/models/a%20b/infer/',
     ];
     const urls = ['', '/api', '/api/score'].flatMap((prefix) => paths.map((path) => prefix + path));
     const asked = [

@@ -242,6 +242,7 @@ def lambda_handler(event, context):
     expect(JSON.parse(metadata.body)).toMatchObject({platform: 'onnxruntime_onnx'});
     const other = answerOf(await api.invoke(httpEvent('GET', '/v2/users')));
     expect(JSON.parse(other.body)).toMatchObject({rawPath: '/v2/users'});
+    await evidenceOf(server, 2);
     expect(linesOf(server).filter((line) => 'seen' in line)).toHaveLength(1);
   });
 
@@ -258,8 +259,8 @@ def lambda_handler(event, context):
     const ended = await api.invoke({do: 'exit'});
     expect(ended).toMatchObject({kind: 'error', errorType: 'Function.SystemExit'});
     expect(await api.invoke({do: 'nothing'})).toMatchObject({kind: 'response', text: 'null'});
-    const logged = linesOf(server).find((line) => line['level'] === 'error');
-    expect(logged?.['stack']).toContain('raise Missing');
+    const logged = await eventually(() => linesOf(server).find((line) => line['level'] === 'error'));
+    expect(logged['stack']).toContain('raise Missing');
   });
 
   it('may be async, or a class', async () => {

@@ -13,7 +13,7 @@ from .input import parse_body, read_input
 from .log import log
 from .protocol import infer
 from .serve_manifest import Layout, ServeManifest
-from .tensor_json import render_json
+from .tensor_json import render_json, render_untouched
 
 
 class Engine:
@@ -67,7 +67,7 @@ class Engine:
         timer.start()
         result = self._call(event, LambdaContext(self.name, call, self._session))
         infer_ms = timer.stop()
-        return Answer(200, render_json(result), infer_ms, result=result)
+        return Answer(200, render_untouched(result), infer_ms, result=result)
 
     def _answer_request(self, call: Call, timer: _Timer) -> Answer:
         from .url_event import read_url_answer, url_event

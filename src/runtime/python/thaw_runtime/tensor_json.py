@@ -49,6 +49,17 @@ def render_json(value: object) -> str:
     return text
 
 
+def render_untouched(value: object) -> str:
+    """Renders what a Lambda handler returned: the same, but that integers of any size stay numbers, as Lambda has it.
+
+    Raises TypeError, ValueError for what JSON cannot carry.
+    """
+    try:
+        return _ENCODER.encode(value)
+    except (TypeError, ValueError):
+        return render_json(value)
+
+
 def _rendered(value: object) -> object:
     """What the encoder shall take in place of a value that it does not know."""
     numpy = sys.modules.get("numpy")

@@ -7,7 +7,7 @@ import time
 
 from .call import Call
 from .routes import path_of
-from .tensor_json import render_json
+from .tensor_json import render_untouched
 
 # Media types whose bodies function URLs hand over as text; every other is Base64.
 _TEXTS = ("application/json", "application/javascript", "application/xml")
@@ -98,7 +98,7 @@ def read_url_answer(result: object) -> tuple:
     Without a `statusCode` all of it is the body, as JSON. Raises TypeError for what a function URL refuses.
     """
     if not isinstance(result, dict) or "statusCode" not in result:
-        return 200, [("content-type", "application/json")], render_json(result)
+        return 200, [("content-type", "application/json")], render_untouched(result)
     headers = _headers_of(result)
     return _status_of(result["statusCode"]), headers, _content_of(result)
 

@@ -13,7 +13,7 @@ from ..failures import RequestFailure, failure_body, message_of, stack_of
 from ..log import log, print_line
 from ..routes import route_of
 from ..service import Service
-from ..tensor_json import parse_json, render_json
+from ..tensor_json import parse_json, render_json, render_untouched
 from .http_event import HttpEvent, read_http_event, render_http_answer, with_http_evidence
 from .runtime_api import InvocationError, NextEvent, RuntimeApi
 
@@ -147,7 +147,7 @@ def _answer_whole(
         proved = with_http_evidence(request, answer.result, evidence)
         # As function URLs take what says nothing of a status.
         rendered = render_http_answer(request, 200, answer.body, evidence)
-        body = rendered if proved is None else render_json(proved)
+        body = rendered if proved is None else render_untouched(proved)
     return _outcome_of(answer, _bytes_of(body), evidence)
 
 
