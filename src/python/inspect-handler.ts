@@ -60,7 +60,7 @@ const ANSWER_MS = 60_000;
  */
 export async function inspectHandler(
   {root, file, name}: {readonly root: string; readonly file: string; readonly name: string | null},
-  python: Python,
+  python: Pick<Python, 'command'>,
   {
     run,
     signal,

@@ -115,7 +115,7 @@ def inspect(root, file, name):
         "modules": sorted(project.trees),
         "folders": project.outermost_folders(),
         "files": sorted(project.files - set(project.trees)),
-        "absent": project.absent,
+        "absent": project.still_absent(),
         "packages": find_packages(project.foreign),
     }
 
@@ -232,6 +232,14 @@ class Project:
             else:
                 if path.endswith(MODEL_SUFFIXES) and path not in MODEL_SUFFIXES:
                     self.absent.append({"path": path, "file": file, "line": node.lineno})
+
+    def still_absent(self):
+        """The models that are nowhere in what is taken either: paths are put together of several texts."""
+        present = {os.path.basename(path) for path in self.files}
+        for folder in self.folders:
+            for _, _, names in os.walk(os.path.join(self.root, folder)):
+                present.update(names)
+        return [each for each in self.absent if os.path.basename(each["path"]) not in present]
 
     def outermost_folders(self):
         folders = sorted(self.folders)
