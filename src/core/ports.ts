@@ -1,3 +1,4 @@
+import type {Digest} from './digest.ts';
 import type {ThawError} from './errors.ts';
 import type {Image, LayerRole, Platform} from './image.ts';
 import type {Invocation} from './sample.ts';
@@ -78,6 +79,25 @@ export type FetchPackage = (
   progress: ProgressFn,
   signal: AbortSignal,
 ) => Promise<string>;
+
+/** A file of somewhere else, held to its content. */
+export interface FilePin {
+  /** `https:`, or `http:` or `file:` of a mirror; it may have credentials, which are not shown. */
+  readonly url: string;
+  readonly digest: Digest;
+}
+
+/**
+ * Brings a file to a place where there is none yet: whole and of the very content, or not at all.
+ *
+ * @throws ThawError FETCH_FAILED with the facts `{url, reason}`, CONTENT_MISMATCH, DISK_FULL, PERMISSION_DENIED, INTERRUPTED
+ */
+export type FetchFile = (
+  pin: FilePin,
+  file: string,
+  progress: ProgressFn,
+  signal: AbortSignal,
+) => Promise<void>;
 
 /** ONNX Runtime for this machine, unpacked in thaw's cache. */
 export interface HostOnnxRuntime {

@@ -105,7 +105,7 @@ function textEntry(path: string, lines: readonly string[]): Entry {
 }
 
 /** The libraries that this machine's loader knows, by soname. */
-async function readLibraryPaths(platform: Platform): Promise<ReadonlyMap<string, string>> {
+export async function readLibraryPaths(platform: Platform): Promise<ReadonlyMap<string, string>> {
   for (const ldconfig of ['/sbin/ldconfig', '/usr/sbin/ldconfig', '/usr/bin/ldconfig']) {
     try {
       const {stdout} = await promisify(execFile)(ldconfig, ['-p'], {maxBuffer: 1 << 24, env: {LC_ALL: 'C'}});

@@ -23,6 +23,16 @@ export interface Inspection {
   readonly contents: BaseContents;
   /** The file with certificates, absolute; null if there is none. */
   readonly certificates: string | null;
+  /** The Pythons that lie where programs do, the most likely to be meant first. */
+  readonly pythons: readonly BasePython[];
+}
+
+/** A Python of a base. */
+export interface BasePython {
+  /** Absolute: `/usr/local/bin/python3.12`. */
+  readonly path: string;
+  /** The minor version: `3.12`. */
+  readonly version: string;
 }
 
 /**
@@ -75,6 +85,7 @@ function inspectTree(tree: Tree<FileFacts>, platform: Platform, refuse: Refuse):
       packages: findPackages(tree),
     },
     certificates: CERTIFICATE_BUNDLES.find((path) => tree.file(path) !== null) ?? null,
+    pythons: findPythons(tree),
   };
 }
 
@@ -122,6 +133,17 @@ function findLibraries(tree: Tree<FileFacts>, platform: Platform): readonly Base
     if (library?.machine !== ABI[platform].machine) return [];
     return [{soname, digest: library.digest, package: null}];
   });
+}
+
+/** Images of Python have it under /usr/local, before what their distribution may have. */
+function findPythons(tree: Tree<FileFacts>): readonly BasePython[] {
+  return ['usr/local/bin', 'usr/bin'].flatMap((folder) =>
+    tree
+      .list(folder)
+      .filter((name) => /^python3\.\d+$/.test(name) && tree.file(`${folder}/${name}`) !== null)
+      .map((name) => ({path: `/${folder}/${name}`, version: name.slice('python'.length)}))
+      .sort((a, b) => Number(b.version.slice(2)) - Number(a.version.slice(2))),
+  );
 }
 
 function findPackages(tree: Tree<FileFacts>): readonly SystemPackage[] {

@@ -5,7 +5,7 @@ import {blobPath} from '../blobs.ts';
 import {pullImage, type Pulled, type PullInput} from '../registry/pull.ts';
 import {renderReference, type Reference} from '../registry/reference.ts';
 import type {BaseContents} from './contents.ts';
-import {inspectLayers} from './inspect.ts';
+import {inspectLayers, type BasePython} from './inspect.ts';
 import type {Refuse} from './layer-format.ts';
 import {recallBase, rememberBase, type KnownBase} from './remembered.ts';
 
@@ -23,6 +23,7 @@ export interface RegistryBase {
   readonly env: {readonly [name: string]: string};
   /** The file with certificates, absolute; null if there is none. */
   readonly certificates: string | null;
+  readonly pythons: readonly BasePython[];
   readonly contents: BaseContents;
 }
 
@@ -59,11 +60,11 @@ export async function recallRegistryBase(
 function baseOf(
   reference: Reference,
   platform: Platform,
-  {digest, layers, env, certificates, contents}: KnownBase,
+  {digest, ...known}: KnownBase,
   remembered: boolean,
 ): RegistryBase {
   const rendered = renderReference({...reference, tag: null, digest});
-  return {kind: 'registry', platform, reference: rendered, remembered, layers, env, certificates, contents};
+  return {kind: 'registry', platform, reference: rendered, remembered, ...known};
 }
 
 async function inspectPulled(

@@ -22,7 +22,7 @@ interface BaseRecord extends KnownBase {
 }
 
 /** Part of every record's name: raise it when inspections find something else, or are written otherwise. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const recordFile = (cacheDir: string, asked: Digest, platform: Platform): string =>
   join(recordsDir(cacheDir), `${hexOf({kind: 'base', format: FORMAT, asked, platform})}.json`);
