@@ -10,7 +10,7 @@ import {testServer} from '../runtime/server-suite.ts';
 import {openPython} from './python.ts';
 
 const runtime: ServerUnderTest = {
-  lay: pythonRuntime.lay,
+  lay: (handler) => pythonRuntime.lay(handler),
   start: async (dir, env, args, started) =>
     startPythonServer((await openPython()).file, dir, env, args, started),
   async startAlone(dir, temporaryDir) {
