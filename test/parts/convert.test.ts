@@ -8,6 +8,7 @@ import type {ConvertedFile} from '../../src/cli/convert-model.ts';
 import {openBench, type Bench} from '../cli/thaw.ts';
 import {cacheDir, hostOrt} from '../onnxruntime.ts';
 import {openPython} from './python.ts';
+import {findTorch} from './torch-python.ts';
 
 const exec = promisify(execFile);
 const beside = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -17,15 +18,6 @@ const PATIENCE = {timeout: 900_000};
 /** What the models are trained with: the versions that thaw converts with, so that only one of each is fetched. */
 const TRAINED_WITH = ['scikit-learn==1.9.1', 'xgboost-cpu==3.2.0', 'lightgbm==4.7.0', 'pandas==2.3.3'];
 
-/** A Python that has torch: the one that is named, the distribution's, or the first on the PATH. */
-async function findTorch(): Promise<{python: string; version: string} | null> {
-  for (const python of [process.env['THAW_TEST_TORCH_PYTHON'], '/usr/bin/python3', 'python3']) {
-    if (python === undefined) continue;
-    const answer = await exec(python, ['-c', 'import torch; print(torch.__version__)']).catch(() => null);
-    if (answer !== null) return {python, version: answer.stdout.trim()};
-  }
-  return null;
-}
 const torch = await findTorch();
 const exportsPrograms = Number(/^(\d+\.\d+)/.exec(torch?.version ?? '')?.[1]?.replace('.', '.0')) >= 2.06;
 
