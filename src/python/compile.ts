@@ -1,27 +1,9 @@
 import {join} from 'node:path';
 import {throwIfInterrupted} from '../core/errors.ts';
+import type {CompileJob, Compiler} from '../core/python.ts';
 import {candidates} from './choose-python.ts';
 import {inspectPython, minorOf, type Python, type Search} from './python.ts';
 import type {Tools} from './tools.ts';
-
-/** A source to compile. */
-export interface CompileJob {
-  readonly source: string;
-  /** The file to write; its folder has to be there. */
-  readonly target: string;
-  /** What tracebacks show: where the source lies in the image. */
-  readonly name: string;
-}
-
-/** A Python that compiles for one minor version. */
-export interface Compiler {
-  /** Such as 3.11.7: bytecode may differ from patch to patch. */
-  readonly version: string;
-  /** As Python marks bytecode of this version: `cpython-311`. */
-  readonly tag: string;
-  /** Compiles what can be compiled; equal sources give equal bytes. */
-  compile(jobs: readonly CompileJob[]): Promise<void>;
-}
 
 /**
  * Finds a Python of a minor version, for only that writes bytecode which this version reads.

@@ -13,7 +13,8 @@ export interface InterpreterPin {
 /** Where the builds are released; a mirror has the same paths under another address. */
 export const RELEASES = 'https://github.com/astral-sh/python-build-standalone/releases/download';
 
-type Pins = {readonly [minor: string]: {readonly [P in Platform]: InterpreterPin}};
+/** Builds by minor version. */
+export type InterpreterPins = {readonly [minor: string]: {readonly [P in Platform]: InterpreterPin}};
 
 const RELEASE = '20261110';
 const TRIPLES: {readonly [P in Platform]: string} = {
@@ -27,7 +28,7 @@ function pin(version: string, platform: Platform, digest: Digest): InterpreterPi
 }
 
 /** The builds that images may have, by minor version: those that need glibc 2.17. */
-export const INTERPRETERS: Pins = {
+export const INTERPRETERS: InterpreterPins = {
   '3.11': {
     'linux/amd64': pin(
       '3.11.18',
