@@ -4,8 +4,9 @@ import {systemCode, ThawError} from '../core/errors.ts';
 import type {Model} from '../core/model.ts';
 import {runCommand} from '../docker/command-line.ts';
 import {readModel} from '../model/read.ts';
+import {choosePython} from '../python/choose-python.ts';
 import {inspectHandler, type HandlerInspection} from '../python/inspect-handler.ts';
-import {findPython, type Python} from '../python/python.ts';
+import {minorOf, type Python} from '../python/python.ts';
 import {readHandlerFiles, readListedPackages, type ListedPackages} from '../scaffold/handler-files.ts';
 import type {PlannedFile, ScaffoldPlan} from '../scaffold/plan.ts';
 import {unlisted} from '../scaffold/requirements.ts';
@@ -57,8 +58,8 @@ export async function planHandlerProject(request: HandlerRequest): Promise<Handl
   const root = inPlace ? target : dirname(path);
   const file = slashed(relative(root, path));
 
-  const tools = {run: runCommand, signal, programsDir};
-  const python = await findPython(request.python, {...tools, env: process.env});
+  const tools = {run: runCommand, signal, programsDir, env: process.env};
+  const python = await choosePython({named: request.python, version: null, provided: []}, tools);
   const inspection = await inspectHandler({root, file, name: serving}, python, tools);
   const listed = await readListedPackages(root);
   const model = request.model === null ? null : await planModel(resolve(request.model), target);
@@ -66,7 +67,7 @@ export async function planHandlerProject(request: HandlerRequest): Promise<Handl
     ...inspection,
     name,
     file,
-    pythonVersion: python.version.split('.').slice(0, 2).join('.'),
+    pythonVersion: minorOf(python.version),
     requirements: listed?.file ?? null,
     files: [...(inPlace ? [] : await copiedFiles(root, inspection, listed)), ...(model?.files ?? [])],
     model,
