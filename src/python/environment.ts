@@ -52,7 +52,8 @@ export function environmentIn(dir: string | null, python: Python, plan: Environm
   return {python: dir === null ? python.command : programIn(dir, 'python'), env};
 }
 
-function programIn(dir: string, name: string): string {
+/** A program of an environment. */
+export function programIn(dir: string, name: string): string {
   return process.platform === 'win32' ? join(dir, 'Scripts', `${name}.exe`) : join(dir, 'bin', name);
 }
 

@@ -34,7 +34,7 @@ export interface HostCopy {
 }
 
 /** Part of every key: raise it when the same interpreter shall give another folder. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 type KeptCopy = Kept & Omit<HostCopy, 'dir'>;
 
@@ -104,7 +104,8 @@ async function copyParts(tree: string, host: HostInterpreter, version: string): 
   }
 }
 
-const NOT_FOR_IMPORT = /\.(?:h|hpp|cuh|a|pyc|pth)$|^(?:\w+\/)?(?:bin|include|share)\//;
+/** Headers, what was compiled for other paths, and programs that test. */
+const NOT_FOR_IMPORT = /\.(?:h|hpp|cuh|a|pyc|pth)$|\/bin\/(?:test_\w+|\w*Test|tutorial_\w+)$/;
 
 async function copy(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), {recursive: true});

@@ -38,6 +38,8 @@ export interface InterpreterRequest {
   readonly version: string | null;
   /** The minor version that is taken where any will do, such as that of the user's own Python; null: none. */
   readonly preferred: string | null;
+  /** Names of packages that it has to have. */
+  readonly provided: readonly string[];
   readonly platform: Platform;
   readonly base: Base;
   /** This machine's Python of a minor version. */
@@ -55,7 +57,7 @@ export interface InterpreterRequest {
 
 /**
  * Opens the Python that an image shall have. `auto` takes the base's, else a relocatable build, else a copy of this
- * machine's own, and says so: an image with that is for this machine.
+ * machine's own, and says so: an image with that is for this machine. Packages that it has to have are only in the latter.
  *
  * @throws ThawError PYTHON_UNAVAILABLE with `reason`: `base`, `version`, `host`, and what `inspectHost` throws;
  * FETCH_FAILED, CONTENT_MISMATCH, DISK_FULL, PERMISSION_DENIED, INTERRUPTED
@@ -68,6 +70,12 @@ export async function openInterpreter(request: InterpreterRequest): Promise<Inte
   if (wish === 'host') return ofHost(request, 'this machine’s own, as asked');
   const own = ofBase(request);
   if (own !== null) return own;
+  if (request.provided.length > 0) {
+    return ofHost(
+      request,
+      `this machine’s own, for the base has no Python with ${request.provided.join(', ')}`,
+    );
+  }
   let failure: ThawError;
   try {
     return await standalone(request, 'a relocatable build');
@@ -111,7 +119,11 @@ function refuseBase({base, version}: InterpreterRequest): never {
 }
 
 async function standalone(request: InterpreterRequest, how: string): Promise<Interpreter> {
-  const {preferred, platform, pins = INTERPRETERS} = request;
+  const {preferred, provided, platform, pins = INTERPRETERS} = request;
+  if (provided.length > 0) {
+    const message = `a relocatable build of Python has no ${provided.join(', ')}, which python.provided says`;
+    throw new ThawError('PYTHON_UNAVAILABLE', message, {reason: 'provided', provided: [...provided]});
+  }
   const known = Object.keys(pins);
   const suggested = preferred !== null && known.includes(preferred) ? preferred : null;
   const version =
