@@ -1,6 +1,5 @@
 import {join} from 'node:path';
 import type {Context} from '../core/driver.ts';
-import {ThawError} from '../core/errors.ts';
 import type {FetchPackage, HostOnnxRuntime, Ports, ProgressFn} from '../core/ports.ts';
 import {systemClock} from '../net/clock.ts';
 import {startDetached} from '../net/detached.ts';
@@ -53,7 +52,14 @@ export function openWorkshop(installation: Installation, signal: AbortSignal): W
     },
     hostOnnxRuntime: (progress, signal) => hostOnnxRuntime(fetchPackage, progress, signal),
     openContainerEngine,
-    makePythonEnvironment: () => Promise.reject(new ThawError('PYTHON_UNAVAILABLE', 'not yet')),
+    makePythonEnvironment: async (needs, onStep, signal) => {
+      const [{makeFunctionEnvironment}, {pythonToolsOf}] = await Promise.all([
+        import('../python/function-environment.ts'),
+        import('./python-tools.ts'),
+      ]);
+      await claimCache();
+      return makeFunctionEnvironment(needs, {...pythonToolsOf(installation, signal), onStep});
+    },
   };
   return {
     installation,

@@ -10,14 +10,19 @@ _BOOTED_AT_S = time.monotonic()
 _BOOTED_AT_WALL_S = time.time()
 
 
+# What `boot` took. A process in a container is born as the program that makes containers, and
+# becomes Python much later; of when that is the kernel tells nothing. What it has computed is the
+# nearest that can be known.
+BOOT_MS = time.process_time() * 1000
+
+
 def _booted_ms() -> float:
     """How old the process was when this file ran.
 
-    The kernel tells when it was born in ticks of mostly 10 ms. Of the births that are compatible with that the latest
-    is taken, so that no time is claimed which nobody saw pass; and a process is at least as old as the time that it
-    has computed.
+    The kernel tells when it was born in ticks of mostly 10 ms. Of the births that are compatible
+    with that the latest is taken, so that no time is claimed which nobody saw pass; and a process
+    is at least as old as the time that it has computed.
     """
-    computed_s = time.process_time()
     try:
         # After the name, which may hold anything, in parentheses: the 22nd field of all.
         with open("/proc/self/stat", "rb", buffering=0) as file:
@@ -26,7 +31,7 @@ def _booted_ms() -> float:
         age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - (int(fields[19]) + 1) * tick_s
     except (OSError, ValueError, IndexError, AttributeError):
         age_s = 0.0
-    return max(age_s, computed_s) * 1000
+    return max(age_s * 1000, BOOT_MS)
 
 
 BOOTED_MS = _booted_ms()
@@ -40,14 +45,14 @@ def since_birth_ms() -> float:
 def age_ms() -> float:
     """How long this process has lived.
 
-    A machine that was frozen stops the monotonic clock, and a wall clock may be set back: the larger of the two is
-    the age.
+    A machine that was frozen stops the monotonic clock, and a wall clock may be set back: the
+    larger of the two is the age.
     """
     return max(since_birth_ms(), BOOTED_MS + (time.time() - _BOOTED_AT_WALL_S) * 1000)
 
 
 class StartMarks:
-    """The boundaries of the start-up phases in milliseconds since birth, each the end of the one before."""
+    """The boundaries of the start-up phases, in milliseconds since birth."""
 
     __slots__ = ("booted_ms", "imported_ms", "ready_ms")
 
@@ -79,12 +84,13 @@ def render_server_timing(
 ) -> str:
     """Renders phases as a Server-Timing header.
 
-    `arrived_ms` is when the request came; `infer_ms` the call to the handler or the model, None if it did not come to
-    that; `start` is given for the first request only: the others came to an instance that was there.
+    `arrived_ms` is when the request came; `infer_ms` the call to the handler or the model, None if
+    it did not come to that; `start` is given for the first request only: the others came to an
+    instance that was there.
     """
     phases = []
     if start is not None:
-        phases.append(("boot", start.booted_ms))
+        phases.append(("boot", BOOT_MS))
         phases.append(("import", start.imported_ms - start.booted_ms))
         phases.append(("load", start.ready_ms - start.imported_ms))
         phases.append(("wait", max(0.0, arrived_ms - start.ready_ms)))
