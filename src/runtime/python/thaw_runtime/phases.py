@@ -8,7 +8,9 @@ import time
 # When this file ran: the server imports it first, so that `boot` ends where thaw's own code begins.
 _BOOTED_AT_S = time.monotonic()
 _BOOTED_AT_WALL_S = time.time()
-
+# All clocks at one moment: what is computed from them later is of that moment. Linux alone has this one.
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+_SINCE_SYSTEM_BOOT_S = 0.0 if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 # What `boot` took. A process in a container is born as the program that makes containers, and
 # becomes Python much later; of when that is the kernel tells nothing. What it has computed is the
@@ -28,8 +30,8 @@ def _booted_ms() -> float:
         with open("/proc/self/stat", "rb", buffering=0) as file:
             fields = file.read(4096).rpartition(b")")[2].split()
         tick_s = 1 / os.sysconf("SC_CLK_TCK")
-        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - (int(fields[19]) + 1) * tick_s
-    except (OSError, ValueError, IndexError, AttributeError):
+        age_s = _SINCE_SYSTEM_BOOT_S - (int(fields[19]) + 1) * tick_s
+    except (OSError, ValueError, IndexError):
         age_s = 0.0
     return max(age_s * 1000, BOOT_MS)
 
