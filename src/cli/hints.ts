@@ -113,6 +113,38 @@ function handlerAdvice({reason, file, known, folder, text: source}: JsonObject):
   }
 }
 
+const OTHER_PYTHON =
+  'Install Python 3.10 or newer, or name one: thaw convert … --python PATH, or THAW_PYTHON=PATH for every command.';
+
+/** By the fact `reason`. */
+const PYTHON_ADVICE: {readonly [reason: string]: string} = {
+  base: 'Take another base, or let the image bring its own Python: python.interpreter: auto in thaw.yaml.',
+  version: 'Set python.version in thaw.yaml to one of these.',
+  host: 'Take python.interpreter: standalone, or a base that has Python.',
+  provided:
+    'Leave them out of python.provided in thaw.yaml to have them installed, or take a base that has them.',
+};
+const PACKAGES_ADVICE: {readonly [reason: string]: string} = {
+  'no-wheel':
+    'Ask for a version that has one, or set python.version or image.platform in thaw.yaml to what it is made for.',
+  'source-only':
+    'Build a wheel of it for the target (pip wheel, cibuildwheel), and name the folder with --find-links in the requirements.',
+  'no-package':
+    'Look at its spelling, and at the index: --index-url in the requirements, PIP_INDEX_URL or UV_INDEX_URL.',
+  conflict: 'Loosen one of these versions.',
+  credentials:
+    'Give the index its user and password as pip and uv take them: in the address of the index, in ~/.netrc, or by keyring.',
+  hash: 'If the change is meant, remove the lock and run the command again; if not, find out who altered the package.',
+  unhashed: 'Have them all with hashes, or none: thaw locks hashes itself.',
+  'no-installer': 'Install uv, or pip 22.2 or newer: $ python3 -m pip install --upgrade pip',
+  poetry: 'Write a requirements.txt of it: $ poetry export -f requirements.txt -o requirements.txt',
+  dynamic: 'Name a requirements.txt: python.requirements in thaw.yaml.',
+  file: 'docs/python.md says which files are read.',
+  processor: 'Its maker has tagged it wrong: ask for another version.',
+  glibc: 'Take a newer base, or an older version of the package.',
+  provided: 'Leave them out of python.provided in thaw.yaml to have them installed.',
+};
+
 /**
  * What to do about each error, in lines of which those that start with `$ ` can be pasted into a shell. A code
  * without advice does not compile.
@@ -170,8 +202,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   PLATFORM_UNSUPPORTED: () => ['docs/platforms.md says what works where.'],
   RUNTIME_UNAVAILABLE: () => ['$ npm run build'],
   PYTHON_UNAVAILABLE: ({reason, system, version}) => {
-    if (reason !== 'no-venv')
-      return ['Install Python 3.10 or newer, or name one: thaw convert … --python PATH'];
+    if (reason !== 'no-venv') return [PYTHON_ADVICE[text(reason, '')] ?? OTHER_PYTHON];
     const minor = text(version, '3').split('.').slice(0, 2).join('.');
     return system === 'linux'
       ? [
@@ -188,9 +219,15 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
         'Check the network; the index, proxy and certificates are those that pip itself is set up with: $ python3 -m pip config list',
       'no-match': 'Name a Python that the versions above were made for: thaw convert … --python python3.11',
       disk: 'Free some space, or move the cache to another disk: THAW_CACHE_DIR=/path',
+      ...PACKAGES_ADVICE,
     }[text(reason, '')] ?? 'Run the command again with --verbose to see all that was said.',
   ],
-  FETCH_FAILED: () => ['Check that npm itself reaches its registry:', '$ npm ping'],
+  FETCH_FAILED: ({url}) =>
+    url === undefined
+      ? ['Check that npm itself reaches its registry:', '$ npm ping']
+      : [
+          'Name a mirror: THAW_PYTHON_MIRROR=ADDRESS; or take a base that has Python, or python.interpreter: host.',
+        ],
   CREDENTIALS_MISSING: ({provider, registry, engine}) =>
     engine !== undefined
       ? registryAdvice(engine)

@@ -110,7 +110,9 @@ async function bring(
     await linkFiles(dir, site);
   } else {
     // What was added for the model's sake is in the lock alone.
-    const added = lock.packages.filter(({name}) => name === 'onnxruntime').map(({name}) => name);
+    const added = lock.packages
+      .filter(({name}) => name === 'onnxruntime')
+      .map(({name, version}) => `${name}==${version}`);
     const asked = {parts, file: '', files: [], text: '', digest: lock.digest} as const;
     await installAnew(planWanted({requirements: asked, additions: added, provided}), lock, site, tools);
   }

@@ -1,6 +1,7 @@
 """
-Runs pip for another platform. What a package asks for only under some conditions (`; sys_platform == "linux"`) pip
-decides for the machine that it runs on, whatever platform it was told: here the target's values stand in their place.
+Runs pip for another platform. Two things pip decides by the Python that it runs in, whatever target it was told: what a
+package asks for under conditions only (`; sys_platform == "linux"`), and whether a package is for that Python at all. Here
+the target's values stand in their place.
 """
 
 import json
@@ -13,6 +14,13 @@ def stand_in(target):
 
     own = markers.default_environment
     markers.default_environment = lambda: {**own(), **target}
+    try:
+        from pip._internal.resolution.resolvelib.candidates import RequiresPythonCandidate
+    except ImportError:
+        return
+    version = tuple(int(part) for part in target["python_full_version"].split("."))
+    create = RequiresPythonCandidate.__init__
+    RequiresPythonCandidate.__init__ = lambda self, _: create(self, version)
 
 
 if __name__ == "__main__":
