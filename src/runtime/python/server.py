@@ -1,4 +1,6 @@
-"""The program that serves a model with its Python handler: the entrypoint of an image, and of a local instance."""
+"""The program that serves a model with its Python handler: the entrypoint of an image, and of a
+local instance.
+"""
 
 from __future__ import annotations
 

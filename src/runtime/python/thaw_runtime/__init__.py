@@ -1,1 +1,1 @@
-"""The program that serves a model with its Python handler, module by module as the Node runtime has it."""
+"""Serves a model with its Python handler, module by module as the Node runtime does."""

@@ -17,7 +17,7 @@ class GivenEvent:
 
 
 class Request:
-    """The HTTP request behind a call, for a handler that takes requests as events of a function URL."""
+    """The HTTP request behind a call, for a handler that takes it as an event."""
 
     __slots__ = ("method", "url", "source_ip", "protocol")
 
@@ -52,9 +52,9 @@ class Invocation:
 class Call:
     """One call, whichever event it came from.
 
-    `kind` says who answers, and with what: `predict` a handler of thaw's kind, with its input; `infer` the model, with
-    tensors; `invoke` a Lambda handler, with the event as it is; `request` a Lambda handler, with the request as an
-    event of a function URL.
+    `kind` says who answers, and with what: `predict` a handler of thaw's kind, with its input;
+    `infer` the model, with tensors; `invoke` a Lambda handler, with the event as it is; `request` a
+    Lambda handler, with the request as an event of a function URL.
     """
 
     __slots__ = (
@@ -136,7 +136,8 @@ class Answer:
         self.body = body
         # Time in the handler or the model; None if it did not come to that.
         self.infer_ms = infer_ms
-        # Pairs of name and value, of a request that a Lambda handler answered; None: the answer is JSON.
+        # Pairs of name and value, of a request that a Lambda handler answered; None: the answer is
+        # JSON.
         self.headers = headers
         # What a Lambda handler returned to an `invoke`, as it is.
         self.result = result

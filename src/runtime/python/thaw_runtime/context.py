@@ -1,4 +1,4 @@
-"""What a handler is told about the call: the context of thaw's handlers, and the one of Lambda's."""
+"""What a handler is told of the call: the context of thaw's handlers, and Lambda's."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ class HandlerContext:
 
     def __init__(self, function: str, call: Call, given: GivenEvent, model) -> None:
         self.request_id = call.request_id
-        # When the platform will give up, in milliseconds since the epoch; None where it does not say.
+        # When the platform will give up, in milliseconds since the epoch; None where it does not
+        # say.
         self.deadline_ms = call.deadline_ms
         self.function = function
         # Names in lower case.
         self.headers = call.headers
-        # Where the input came from: `http`, `invoke` for a direct call, or the event's source: `sqs`, `s3`, …
+        # Where the input came from: `http`, `invoke` for a direct call, or the event's source:
+        # `sqs`, `s3`, …
         self.source = given.source
         # The event, or one record of it, as it came; None for what is none.
         self.event = given.event
@@ -34,7 +36,8 @@ class HandlerContext:
 class LambdaContext:
     """The second argument of a Lambda handler, with the attributes that Lambda's own has.
 
-    Outside of Lambda they say what is true here: the function's own name, `$LATEST`, the request's id.
+    Outside of Lambda they say what is true here: the function's own name, `$LATEST`, the request's
+    id.
     """
 
     def __init__(self, function: str, call: Call, model) -> None:
@@ -55,7 +58,9 @@ class LambdaContext:
         # The declared model, as thaw's own context has it.
         self.model = model
         now_ms = time.time() * 1000
-        self._deadline_ms = now_ms + _LAMBDA_MS_MAX if call.deadline_ms is None else call.deadline_ms
+        self._deadline_ms = (
+            now_ms + _LAMBDA_MS_MAX if call.deadline_ms is None else call.deadline_ms
+        )
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the platform gives up; Lambda's maximum where it does not say."""

@@ -7,7 +7,15 @@ import time
 
 from .call import Answer, Call, GivenEvent
 from .context import HandlerContext, LambdaContext
-from .failures import RequestFailure, describe, failure_body, frames_of, message_of, name_of, stack_of
+from .failures import (
+    RequestFailure,
+    describe,
+    failure_body,
+    frames_of,
+    message_of,
+    name_of,
+    stack_of,
+)
 from .handler import Handler, import_handler, prepare_path
 from .input import parse_body, read_input
 from .log import log
@@ -17,7 +25,10 @@ from .tensor_json import render_json, render_untouched
 
 
 class Engine:
-    """Runs calls in the thread that asks. `inputs` and `outputs` are empty where no model is declared."""
+    """Runs calls in the thread that asks.
+
+    `inputs` and `outputs` are empty where no model is declared.
+    """
 
     __slots__ = ("name", "inputs", "outputs", "event", "_session", "_handler", "_process")
 
@@ -85,7 +96,7 @@ class Engine:
         return result
 
     def _leave_child(self, error: BaseException | None) -> None:
-        """Ends a process that the handler forked and that came back here: nothing of it is a server."""
+        """Ends a process that the handler forked and that came back: it is no server."""
         if os.getpid() == self._process:
             return
         code = 0 if error is None else 1
@@ -140,7 +151,8 @@ def _failed(call: Call, error: BaseException, infer_ms: float | None) -> Answer:
     if isinstance(error, RequestFailure):
         failure, error_type = error, error.code
     else:
-        # What is not a refusal is the handler's own failure: the log gets all of it, the client none.
+        # What is not a refusal is the handler's own failure: the log gets all of it, the client
+        # none.
         facts = {"requestId": call.request_id, "stack": stack_of(error)}
         log("error", f"the handler failed: {describe(error)}", facts)
         message = f"the handler failed on request {call.request_id}; its log says why"

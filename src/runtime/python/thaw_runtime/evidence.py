@@ -39,7 +39,7 @@ def begin_boot(image: str | None, owns_sandbox: bool) -> Boot:
 
 
 def restore_boot(boot: Boot) -> Boot:
-    """The boot that goes on from a snapshot: machines made from the same one must not share an id."""
+    """The boot that goes on from a snapshot: machines made from one must not share an id."""
     return Boot(_random_uuid(), boot.image, boot.restarted, True)
 
 
@@ -55,8 +55,9 @@ def _random_uuid() -> str:
 def _replace_sandbox_mark(id: str) -> str | None:
     """Leaves this boot's id in the sandbox's temporary folder and returns the id that lay there.
 
-    It is that of a process that ran in the same sandbox before this one. Only a sandbox of one's own tells that: on a
-    shared machine the folder is everyone's, so the caller must know that this one is not.
+    It is that of a process that ran in the same sandbox before this one. Only a sandbox of one's
+    own tells that: on a shared machine the folder is everyone's, so the caller must know that this
+    one is not.
     """
     import socket
 

@@ -54,7 +54,10 @@ class WholeAnswer:
 
 
 def plain_headers(headers: dict) -> dict:
-    """Headers out of an event: one value or several a name, in any case. What is no value of a header is left out."""
+    """Headers out of an event: one value or several a name, in any case.
+
+    What is no value of a header is left out.
+    """
     plain = {}
     for name, value in headers.items():
         given = value if isinstance(value, list) else [value]
@@ -71,7 +74,10 @@ def _header_value(value: str | int | float) -> str:
 
 
 def with_evidence(headers: list | None, evidence: dict) -> list:
-    """The headers of an answer as pairs of name and value: the handler's own, or those of JSON, and the evidence."""
+    """The headers of an answer, as pairs of name and value.
+
+    They are the handler's own, or those of JSON, and the evidence.
+    """
     if headers is None:
         return [("content-type", "application/json"), *evidence.items()]
     own = [(name, value) for name, value in headers if name.lower() not in evidence]

@@ -1,4 +1,4 @@
-"""What goes wrong, and how it is told: to who packaged the instance, to who called it, to the log."""
+"""What goes wrong, and how it is told: to who packaged it, to who called it, to the log."""
 
 from __future__ import annotations
 
@@ -77,5 +77,7 @@ def frames_of(error: BaseException) -> list:
         os.path.join(standard, "concurrent"),
     )
     frames = traceback.extract_tb(error.__traceback__)
-    first = next((at for at, frame in enumerate(frames) if not frame.filename.startswith(ours)), None)
+    first = next(
+        (at for at, frame in enumerate(frames) if not frame.filename.startswith(ours)), None
+    )
     return [] if first is None else traceback.format_list(frames[first:])

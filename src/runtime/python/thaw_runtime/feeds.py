@@ -15,8 +15,8 @@ from .tensor_types import ELEMENTS, ElementType, TensorInfo
 def tensors_from_feeds(inputs: list, feeds: object) -> dict:
     """Turns what a caller gave into the model's input arrays.
 
-    For each input that is `{data, shape}`, or a list, nested or an array, whose shape is inferred. Every input must be
-    given and nothing else; shapes and types are checked against the model.
+    For each input that is `{data, shape}`, or a list, nested or an array, whose shape is inferred.
+    Every input must be given and nothing else; shapes and types are checked against the model.
 
     Raises RequestFailure 422 that names the tensor.
     """
@@ -159,7 +159,10 @@ def _flatten(input: TensorInfo, data: list, structure: list, shape: list) -> lis
 
 
 def _elements(input: TensorInfo, flat: list) -> numpy.ndarray:
-    """The elements as the model takes them. Their kinds are looked at together: that is fast, and mostly all is well."""
+    """The elements as the model takes them.
+
+    Their kinds are looked at together: that is fast, and mostly all is well.
+    """
     element = ELEMENTS[input.type]
     kinds = set(map(type, flat))
     if element.kind in ("float", "half"):
@@ -212,7 +215,7 @@ def _integers(input: TensorInfo, element: ElementType, flat: list, kinds: set) -
 
 
 def _big_integer(input: TensorInfo, element: ElementType, value: object) -> int:
-    """64-bit integers come as numbers, or, beyond what JSON numbers carry exactly, as decimal strings."""
+    """A 64-bit integer, which comes as a decimal string where JSON numbers are not exact."""
     whole = None
     if type(value) is int:
         whole = value
@@ -273,7 +276,10 @@ def _wrong_element(input: TensorInfo, value: object) -> RequestFailure:
 
 
 def _shown(value: object) -> object:
-    """An element as messages show it: JSON has no word for what is not finite, and writes whole floats as integers."""
+    """An element as messages show it.
+
+    JSON has no word for what is not finite, and JavaScript writes whole numbers without a point.
+    """
     if isinstance(value, float):
         if value - value != 0:
             return None

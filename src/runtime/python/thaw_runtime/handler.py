@@ -9,7 +9,8 @@ import threading
 from .failures import StartFailure, describe
 from .serve_manifest import HandlerChoice, Layout
 
-# Where a project does not say which: the first of these, then the one class that has a method `predict`.
+# Where a project does not say which: the first of these, then the one class that has a method
+# `predict`.
 _NAMES = ("predict", "lambda_handler", "handler")
 _LAMBDA_NAMES = ("lambda_handler", "handler")
 _CONTEXT_NAMES = ("context", "ctx", "_context", "_ctx", "_")
@@ -20,7 +21,8 @@ _VAR_POSITIONAL = 0x04
 class Handler:
     """The project's code, ready to be called with an input or an event, and a context.
 
-    `event` is None for a handler of thaw's kind; for a Lambda handler it is what an HTTP request becomes for it.
+    `event` is None for a handler of thaw's kind; for a Lambda handler it is what an HTTP request
+    becomes for it.
     """
 
     __slots__ = ("event", "_call", "_context", "_awaiter")
@@ -66,7 +68,7 @@ class Awaiter:
 
 
 class FoundHandler:
-    """What an imported file has to offer: a function, an object, or a class that is still to be made into one."""
+    """What an imported file offers: a function, an object, or the class of one."""
 
     __slots__ = ("where", "style", "_found")
 
@@ -78,7 +80,9 @@ class FoundHandler:
         self._found = found
 
     def set_up(self, layout: Layout, event: str) -> Handler:
-        """Makes the object of a class and has it load what it needs. `event` is for a Lambda handler.
+        """Makes the object of a class and has it load what it needs.
+
+        `event` is what a Lambda handler is to take an HTTP request as.
 
         Raises StartFailure HANDLER_INVALID.
         """
@@ -110,7 +114,7 @@ class FoundHandler:
 
 
 def prepare_path(layout: Layout) -> None:
-    """Has imports find the project's own files first, then its packages; this program's own come last."""
+    """Has imports find the project's files first, then its packages, and this program's last."""
     runtime = os.path.realpath(layout.runtime_dir)
     others = [path for path in sys.path if path and os.path.realpath(path) != runtime]
     packages = layout.packages_dir
@@ -146,7 +150,7 @@ def import_handler(layout: Layout, choice: HandlerChoice) -> FoundHandler:
 
 
 def _import_file(file: str, relative: str):
-    """Imports a file by its name, as its own neighbours would; by its path where the name is another's."""
+    """Imports a file by its name, as its neighbours would; by its path if the name is taken."""
     stem = relative[: -len(".py")] if relative.endswith(".py") else relative
     name = stem.replace("/", ".")
     top = name.split(".")[0]
@@ -280,10 +284,10 @@ class _Parameters:
 
 
 def _function_of(call) -> tuple:
-    """The function behind a method, an object or a decorator, and how many of its parameters are bound."""
+    """The function behind a method or an object, and how many of its parameters are bound."""
     function = call
     if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
-        function = getattr(type(call), "__call__", None)
+        function = type(call).__call__
         if not hasattr(function, "__code__"):
             return None, 0
         return function, 1
@@ -306,7 +310,7 @@ def _failed(doing: str, error: BaseException, handler_dir: str) -> StartFailure:
 
 
 def _place_of(error: BaseException, handler_dir: str) -> str:
-    """The last line of the project's own files that an exception came through: ` (app.py, line 3)`."""
+    """The last line of the project's files that an exception came through: ` (app.py, line 3)`."""
     # The words of a syntax error name its place.
     if isinstance(error, SyntaxError):
         return ""

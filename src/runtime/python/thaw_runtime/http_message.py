@@ -1,4 +1,4 @@
-"""HTTP/1.1 as it lies on a connection: heads and bodies of requests, and what an answer looks like."""
+"""HTTP/1.1 as it comes and goes on a connection: heads and bodies of requests, and answers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ class ConnectionGone(Exception):
 
 
 class BadRequest(Exception):
-    """What came is no request, or none that can be read to its end: the connection is given up with a status."""
+    """What came is no request, or none that can be read to its end.
+
+    The connection is given up, with a status.
+    """
 
     def __init__(self, status: int) -> None:
         super().__init__(f"{status}")
@@ -213,7 +216,8 @@ def _headers_of(lines: list) -> dict:
     headers: dict = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        # Space before the colon, or at the beginning of a line that continues the one before, hides headers.
+        # Space before the colon, or at the beginning of a line that continues the one before, hides
+        # headers.
         if colon == "" or name == "" or name != name.strip() or " " in name:
             raise BadRequest(400)
         name, value = name.lower(), value.strip(" \t")
@@ -302,7 +306,9 @@ class ChunkedBody:
 
     def _next_length(self) -> int:
         size = self._incoming.until(b"\r\n", 4096).split(b";")[0].strip()
-        if not 1 <= len(size) <= 12 or not all(digit in b"0123456789abcdefABCDEF" for digit in size):
+        if not 1 <= len(size) <= 12 or not all(
+            digit in b"0123456789abcdefABCDEF" for digit in size
+        ):
             raise BadRequest(400)
         return int(size, 16)
 
@@ -330,7 +336,10 @@ def read_body(body, bytes_max: int) -> bytes | None:
 
 
 def drop_body(body) -> None:
-    """Reads what is still to come: closing the connection instead would take the answer from who is still sending."""
+    """Reads what is still to come.
+
+    Closing the connection instead would take the answer from a client that is still sending.
+    """
     while body.some() != b"":
         pass
 
@@ -338,7 +347,10 @@ def drop_body(body) -> None:
 def render_answer(
     status: int, headers: list, body: bytes, keeps_alive: bool, with_body: bool
 ) -> bytes:
-    """An answer as it goes over the connection, in one piece. `headers` are pairs of name and value."""
+    """An answer as it goes over the connection, in one piece.
+
+    `headers` are pairs of name and value.
+    """
     lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in headers]
     bodiless = status in (204, 304)

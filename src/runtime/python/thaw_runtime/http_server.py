@@ -42,8 +42,8 @@ class HttpOptions:
         # None: all interfaces.
         self.host = host
         self.request_bytes_max = request_bytes_max
-        # How a platform makes its requests, `route_of(method, url, event)`, and takes their answers,
-        # `answer(engine, call, evidence)`; None: plain HTTP.
+        # How a platform makes its requests, `route_of(method, url, event)`, and takes their
+        # answers, `answer(engine, call, evidence)`; None: plain HTTP.
         self.dialect = dialect
 
 
@@ -319,9 +319,7 @@ class _Exchange:
         )
         if dialect is None:
             return engine.answer(call)
-        return dialect.answer(
-            engine, call, lambda infer_ms: service.evidence(arrival, infer_ms)
-        )
+        return dialect.answer(engine, call, lambda infer_ms: service.evidence(arrival, infer_ms))
 
     def _refuse_expectation(self) -> bool:
         self._keeps_alive = False
@@ -329,7 +327,8 @@ class _Exchange:
 
     def _send(self, status: int, headers: list, text: str | bytes) -> bool:
         body = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
-        # Who was not told to go on may send its body all the same, or not: nobody can know what comes next.
+        # Who was not told to go on may send its body all the same, or not: nobody can know what
+        # comes next.
         keeps = self._keeps_alive and not self._head.awaits_continue and not self._server.draining
         with_body = self._head.method != "HEAD"
         self._connection.send(render_answer(status, headers, body, keeps, with_body))

@@ -1,4 +1,4 @@
-"""What a call gives to `predict`: the event that a front door decoded, or what an HTTP request carries."""
+"""What a call gives to `predict`: the event that a door decoded, or what a request carries."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_input(call: Call) -> CallInput:
 
 
 def carries_events(headers: dict) -> bool:
-    """Whether a request carries events by what its headers say: CloudEvents, or Event Grid's own."""
+    """Whether a request carries events, by its headers: CloudEvents, or Event Grid's own."""
     return (
         "ce-specversion" in headers
         or "aeg-event-type" in headers

@@ -1,4 +1,4 @@
-"""How this process ends: on a signal, with its lifeline, or because nothing is left to go on with."""
+"""How this process ends: on a signal, with its lifeline, or because it cannot go on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _REPORT_S_MAX = 2.0
 class Lifetime:
     """The one gate through which this process ends.
 
-    An end never waits for the main thread, which may be deep in a handler, nor for threads that a handler left behind.
+    An end never waits for the main thread, which may be deep in a handler, nor for threads that a
+    handler left behind.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class Lifetime:
         self._report = None
 
     def drain_with(self, drain) -> None:
-        """From now on an end first calls this, which waits until every request that has come is answered."""
+        """From now on an end first calls this, which waits until every request is answered."""
         self._drain = drain
 
     def report_with(self, report) -> None:
@@ -85,8 +86,8 @@ def end_with_stdin(lifetime: Lifetime) -> None:
 def _end_on_signals(lifetime: Lifetime) -> None:
     """Ends on SIGTERM and SIGINT, whatever the main thread does at that moment.
 
-    Python runs its signal handlers between two instructions of the main thread, which may be minutes away; but the
-    number of a signal is written to the wake-up socket at once.
+    Python runs its signal handlers between two instructions of the main thread, which may be
+    minutes away; but the number of a signal is written to the wake-up socket at once.
     """
     import _socket
 
@@ -108,7 +109,8 @@ def _end_on_signals(lifetime: Lifetime) -> None:
             pass
 
     def forget() -> None:
-        # A process that the handler forks is the handler's: it must neither outlive signals nor pass them on to us.
+        # A process that the handler forks is the handler's: it must neither outlive signals nor
+        # pass them on to us.
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)

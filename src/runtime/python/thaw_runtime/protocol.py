@@ -77,7 +77,7 @@ def _shown(tensor: dict) -> str:
 
 
 def _check_exact(info: TensorInfo, data: object) -> None:
-    """Numbers that most writers of JSON have rounded before they came are refused; strings are exact."""
+    """Refuses numbers that most writers of JSON have rounded; strings are exact."""
     if isinstance(data, list):
         plain = set(map(type, data)) == {int}
         if plain and max(data) <= SAFE_INTEGER_MAX and min(data) >= -SAFE_INTEGER_MAX:

@@ -11,8 +11,8 @@ INVOCATIONS = "/2015-03-31/functions/function/invocations"
 class Route:
     """Where a request goes.
 
-    Kinds: live, ready, metadata, predict, infer; refused, with its failure; and for a Lambda handler invoke and
-    request, which `Call` explains.
+    Kinds: live, ready, metadata, predict, infer; refused, with its failure; and for a Lambda
+    handler invoke and request, which `Call` explains.
     """
 
     __slots__ = ("kind", "failure")
@@ -25,8 +25,9 @@ class Route:
 def route_of(method: str, url: str, name: str, event: str | None = None) -> Route:
     """Finds the route of a request.
 
-    `name` is the function's, which is the model's in the Open Inference Protocol. `event` is what a Lambda handler
-    takes an HTTP request as, `http` or `direct`; None where the handler is none of that kind.
+    `name` is the function's, which is the model's in the Open Inference Protocol. `event` is what a
+    Lambda handler takes an HTTP request as, `http` or `direct`; None where the handler is none of
+    that kind.
     """
     path = path_of(url)
     if event is not None:
@@ -45,7 +46,7 @@ def route_of(method: str, url: str, name: str, event: str | None = None) -> Rout
 
 
 def is_health_check(method: str, url: str, name: str) -> str | None:
-    """`live` or `ready` for the requests that are answered before anything is loaded, and count nowhere; else None."""
+    """`live` or `ready` for requests that wait for nothing and count nowhere; else None."""
     kind = route_of(method, url, name).kind
     return kind if kind in ("live", "ready") else None
 

@@ -9,7 +9,7 @@ from .failures import StartFailure
 
 
 class Layout:
-    """Where the parts of an image lie, as seen from the runtime folder, `opt/thaw/runtime` in an image."""
+    """Where the parts of an image lie, as seen from its folder `opt/thaw/runtime`."""
 
     __slots__ = ("runtime_dir", "packages_dir", "model_dir", "handler_dir", "manifest_file")
 
@@ -37,7 +37,10 @@ class HandlerChoice:
 
 
 class ServeManifest:
-    """The decisions. `file`, `model` and `onnxruntime` are None where the handler loads its own model."""
+    """The decisions.
+
+    `file`, `model` and `onnxruntime` are None where the handler loads its own model.
+    """
 
     __slots__ = ("name", "file", "onnxruntime", "session", "shaped", "handler")
 
@@ -48,7 +51,8 @@ class ServeManifest:
         self.onnxruntime: str | None = members.get("onnxruntime")
         # Session options, as ONNX Runtime's binding for JavaScript spells them.
         self.session: dict = members.get("session") or {}
-        # The options instead, `{session, cpu}`, where ONNX Runtime is the one that measured and the CPU of the class.
+        # The options instead, `{session, cpu}`, where ONNX Runtime is the one that measured and the
+        # CPU of the class.
         self.shaped: dict | None = members.get("shaped")
         handler = members.get("handler")
         self.handler = None

@@ -43,7 +43,7 @@ class Service:
         return evidence_headers(self._boot, arrival, infer_ms, self._start)
 
     def ready(self, engine, start: StartMarks) -> None:
-        """Opens the service with an engine that has `inputs`, `outputs`, `event` and `answer(call)`."""
+        """Opens the service with an engine or its like, and says when it was ready."""
         self._start = start
         self._engine = engine
         self._opened.set()

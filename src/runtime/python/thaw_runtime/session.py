@@ -36,8 +36,9 @@ class Session:
     def run(self, feeds: dict) -> dict:
         """Runs the model on `{name: array}`, `{name: nested lists}` or `{name: {data, shape}}`.
 
-        Gives `{name: numpy array}`. Raises RequestFailure 422 for feeds that do not fit; left uncaught, that is the
-        answer which names the tensor. Raises RequestFailure 500 where the model itself fails on them.
+        Gives `{name: numpy array}`. Raises RequestFailure 422 for feeds that do not fit; left
+        uncaught, that is the answer which names the tensor. Raises RequestFailure 500 where the
+        model itself fails on them.
         """
         arrays = self._arrays_from(self.inputs, feeds)
         try:
@@ -53,7 +54,8 @@ def load_onnxruntime():
 
     Raises StartFailure RUNTIME_UNAVAILABLE.
     """
-    # It is read when the library is loaded; unset, a device id is kept in the home folder and uploaded.
+    # It is read when the library is loaded; unset, a device id is kept in the home folder and
+    # uploaded.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
@@ -66,7 +68,7 @@ def load_onnxruntime():
 
 
 def open_model(onnxruntime, model_dir: str, manifest: ServeManifest) -> Session:
-    """Loads the model in the way that was measured, or, where that is not right or fails, in the plain one.
+    """Loads the model in the way that was measured, or where that fails in the plain one.
 
     Raises StartFailure MODEL_INVALID.
     """

@@ -9,7 +9,7 @@ from .serve_manifest import ServeManifest
 
 
 class SessionChoice:
-    """Session options, and why they are not the measured ones: None where what was measured is what is used."""
+    """Session options, and why they are not the measured ones: None where they are."""
 
     __slots__ = ("session", "fallback")
 
@@ -46,7 +46,9 @@ def _has_cpu(wanted: str) -> bool:
 def _is_arm64() -> bool:
     import os
 
-    machine = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE")
+    machine = (
+        os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE")
+    )
     return str(machine).lower() in ("arm64", "aarch64")
 
 

@@ -1,4 +1,4 @@
-"""Session options as ONNX Runtime's binding for JavaScript spells them, which manifests do, for the one of Python."""
+"""Session options, which manifests spell as ONNX Runtime's binding for JavaScript does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _ATTRIBUTES = {
 
 
 def session_options(onnxruntime, options: dict):
-    """Makes ONNX Runtime's SessionOptions. An option that Python does not know is logged, and left out."""
+    """Makes ONNX Runtime's SessionOptions.
+
+    An option that Python does not know is logged, and left out.
+    """
     made = onnxruntime.SessionOptions()
     for name, value in options.items():
         if name == "graphOptimizationLevel" and hasattr(

@@ -11,8 +11,8 @@ _SAFE_INTEGER_MAX = 2**53 - 1
 class Settings:
     """What the platform says.
 
-    The image of a function sets THAW_OWNS_SANDBOX=1: there the interpreter is nobody else's, so that the temporary
-    folder tells of an earlier process, and the server listens on all interfaces.
+    The image of a function sets THAW_OWNS_SANDBOX=1: there the interpreter is nobody else's, so
+    that the temporary folder tells of an earlier process, and the server listens on all interfaces.
     """
 
     __slots__ = (
@@ -37,16 +37,15 @@ class Settings:
         self.image = env.get("THAW_IMAGE") or None
         # Requests in flight at a time.
         self.concurrency = _whole_number(env, "THAW_CONCURRENCY", 1, 1)
-        self.request_bytes_max = _whole_number(
-            env, "THAW_REQUEST_BYTES_MAX", _REQUEST_BYTES_MAX, 1
-        )
+        self.request_bytes_max = _whole_number(env, "THAW_REQUEST_BYTES_MAX", _REQUEST_BYTES_MAX, 1)
         # End when stdin does.
         self.lifeline = "--lifeline" in args
         # Where Lambda's Runtime API is; None elsewhere.
         self.runtime_api = env.get("AWS_LAMBDA_RUNTIME_API") or None
         # Lambda makes a snapshot of this process once it is ready.
         self.snapshot = env.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-        # The port on which the host of Azure Functions looks for its custom handler; None elsewhere.
+        # The port on which the host of Azure Functions looks for its custom handler; None
+        # elsewhere.
         self.custom_handler_port = (
             _whole_number(env, "FUNCTIONS_CUSTOMHANDLER_PORT", 0, 0)
             if env.get("FUNCTIONS_CUSTOMHANDLER_PORT")

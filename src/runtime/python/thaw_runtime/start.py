@@ -1,4 +1,4 @@
-"""How an instance starts: the door opens first, so that requests can queue, then what answers them is loaded."""
+"""How an instance starts: the door opens first, so that requests can queue while all is loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ def run(runtime_dir: str) -> None:
         _start(runtime_dir, lifetime)
     except StartFailure as error:
         if error.__cause__ is not None:
-            log("error", f"the start failed: {message_of(error)}", {"stack": stack_of(error.__cause__)})
+            log(
+                "error",
+                f"the start failed: {message_of(error)}",
+                {"stack": stack_of(error.__cause__)},
+            )
         lifetime.fail(error.code, message_of(error))
     except BaseException as error:
         log("error", f"the start failed: {describe(error)}", {"stack": stack_of(error)})

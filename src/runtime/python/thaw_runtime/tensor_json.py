@@ -1,4 +1,4 @@
-"""JSON as requests bring it and answers take it: tensors as numbers, nothing that JSON has no word for."""
+"""JSON as requests bring it, and as answers take it: with numpy's numbers, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import sys
 
 SAFE_INTEGER_MAX = 2**53 - 1
 
-# An integer of 16 digits or more may be one that JSON's readers would round. A fraction's digits come after a point.
+# An integer of 16 digits or more may be one that JSON's readers would round. A fraction's digits
+# come after a point.
 _LARGE_INTEGER = re.compile(r"(?:^|[\[,:]) *-?[0-9]{16,}(?=[\],}]|$)")
 
 
@@ -33,8 +34,9 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 def render_json(value: object) -> str:
     """Renders any answer as JSON.
 
-    Arrays of numpy, and what else has `tolist`, become lists. 64-bit integers beyond what JSON numbers carry exactly
-    become decimal strings; what is not finite becomes null, as JSON has no word for it.
+    Arrays of numpy, and what else has `tolist`, become lists. 64-bit integers beyond what JSON
+    numbers carry exactly become decimal strings; what is not finite becomes null, as JSON has no
+    word for it.
 
     Raises TypeError, ValueError for what JSON cannot carry.
     """
@@ -50,7 +52,7 @@ def render_json(value: object) -> str:
 
 
 def render_untouched(value: object) -> str:
-    """Renders what a Lambda handler returned: the same, but that integers of any size stay numbers, as Lambda has it.
+    """Renders what a Lambda handler returned: integers of any size stay numbers, as on Lambda.
 
     Raises TypeError, ValueError for what JSON cannot carry.
     """
@@ -109,7 +111,7 @@ def json_array(array) -> object:
 
 
 def _plain(value: object) -> object:
-    """A value with strings in place of the integers that are too large, and None in place of what is not finite."""
+    """A value with strings for the integers that are too large, and None for what is not finite."""
     if value is None or value is True or value is False or isinstance(value, str):
         return value
     if isinstance(value, int):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class TensorInfo:
-    """A named input or output of a model: one entry a dimension, a size or the symbol of one that may vary."""
+    """A named input or output of a model.
+
+    Its shape has one entry a dimension: a size, or the symbol of one that may vary.
+    """
 
     __slots__ = ("name", "type", "shape")
 
@@ -76,6 +79,6 @@ def type_of_ort(ort: str) -> str | None:
 
 
 def onnx_number(ort: str) -> int | str:
-    """ONNX's number of an element type that no JSON can carry; its name where the number is not known."""
+    """ONNX's number of an element type that no JSON can carry, or its name."""
     name = ort[len("tensor(") : -1]
     return _OTHER_NUMBERS.get(name, name)

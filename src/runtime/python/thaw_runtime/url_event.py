@@ -1,4 +1,4 @@
-"""Requests as function URLs hand them to a Lambda handler, payload format 2.0, and its answers as they read them."""
+"""Requests as function URLs hand them to a handler, payload 2.0, and answers as they read them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def _body_of(body: bytes, headers: dict) -> tuple:
 def read_url_answer(result: object) -> tuple:
     """Status, headers as pairs of name and value, and body of what a Lambda handler returned.
 
-    Without a `statusCode` all of it is the body, as JSON. Raises TypeError for what a function URL refuses.
+    Without a `statusCode` all of it is the body, as JSON. Raises TypeError for what a function URL
+    refuses.
     """
     if not isinstance(result, dict) or "statusCode" not in result:
         return 200, [("content-type", "application/json")], render_untouched(result)
@@ -114,7 +115,9 @@ def _headers_of(result: dict) -> list:
     given = result.get("headers") or {}
     cookies = result.get("cookies") or []
     if not isinstance(given, dict) or not isinstance(cookies, (list, tuple)):
-        raise TypeError("the handler returned headers that are no object, or cookies that are no list")
+        raise TypeError(
+            "the handler returned headers that are no object, or cookies that are no list"
+        )
     headers = [
         (str(name), _header_value(value))
         for name, value in given.items()
@@ -136,7 +139,11 @@ def _header_value(value: object) -> str:
 
 
 def _is_token(name: str) -> bool:
-    return name != "" and name.isascii() and all(mark.isalnum() or mark in "!#$%&'*+-.^_`|~" for mark in name)
+    return (
+        name != ""
+        and name.isascii()
+        and all(mark.isalnum() or mark in "!#$%&'*+-.^_`|~" for mark in name)
+    )
 
 
 def _content_of(result: dict) -> str | bytes:
@@ -145,7 +152,9 @@ def _content_of(result: dict) -> str | bytes:
         return ""
     if not isinstance(body, str):
         kind = type(body).__name__
-        raise TypeError(f"the handler returned a body that is {kind}, where a function URL takes text")
+        raise TypeError(
+            f"the handler returned a body that is {kind}, where a function URL takes text"
+        )
     if result.get("isBase64Encoded") is True:
         return base64.b64decode(body)
     return body

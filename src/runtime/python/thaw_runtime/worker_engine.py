@@ -13,8 +13,9 @@ from .engine import Engine
 class WorkerEngine:
     """An engine whose calls are run by threads of their own, in the order in which they come.
 
-    One at a time they are run in the main thread, where the handler was imported: what belongs to that thread, an
-    open database, a mode of a library, a signal, is the handler's own. Several at a time are run in as many threads.
+    One at a time they are run in the main thread, where the handler was imported: what belongs to
+    that thread, an open database, a mode of a library, a signal, is the handler's own. Several at a
+    time are run in as many threads.
     """
 
     __slots__ = ("inputs", "outputs", "event", "_engine", "_jobs", "_concurrency")
@@ -28,7 +29,7 @@ class WorkerEngine:
         self._concurrency = concurrency
 
     def answer(self, call: Call) -> Answer:
-        """Has a call answered, and waits for that. It may be called in any thread but the main one."""
+        """Has a call answered, and waits for that. To be called in any thread but the main one."""
         job = _Job(call)
         self._jobs.put(job)
         job.done.acquire()
