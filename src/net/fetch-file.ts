@@ -67,7 +67,9 @@ async function openContent(url: URL, env: Env, signal: AbortSignal): Promise<Con
   if (url.protocol === 'file:') {
     return {chunks: createReadStream(fileURLToPath(url)), totalBytes: null, close: async () => undefined};
   }
-  const {EnvHttpProxyAgent, fetch} = await import('undici');
+  // Bundled, its names are members of the default export alone.
+  const {default: undici} = await import('undici');
+  const {EnvHttpProxyAgent, fetch} = undici;
   const agent = new EnvHttpProxyAgent({
     connect: {timeout: CONNECT_MS},
     headersTimeout: SILENCE_MS,
