@@ -16,7 +16,7 @@ import {openContainerPlace, packageTwo, type LabelledHandler} from './local-dock
 
 const PYTHON: LabelledHandler = {
   template: 'python-onnx',
-  file: 'handler.py',
+  file: 'app.py',
   line: (label) => `LABEL = '${label}'`,
 };
 
