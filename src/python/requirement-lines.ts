@@ -70,7 +70,7 @@ function parseRequirement(line: number, text: string): Statement {
   const isPath = /^(?:\.{1,2}(?:[\\/]|$)|[\\/~]|[A-Za-z]:[\\/]|file:)/.test(text);
   const isAddress = /^[a-z+]+:\/\//i.test(text);
   const bare = text.replace(/\s*;.*$/, '');
-  if (isPath || /^[^;@\s]+\.whl$/i.test(bare)) {
+  if (isPath || (!isAddress && /^[^;@\s]+\.whl$/i.test(bare))) {
     if (/\.whl$/i.test(bare)) return {kind: 'wheel', line, file: bare.replace(/^file:(?:\/\/)?/, '')};
     return {kind: 'source', line, text: bare};
   }
