@@ -93,6 +93,10 @@ const canonical = (value: unknown): string =>
         : member,
   );
 
+/** A value in so many strings. */
+const wrapped = (value: unknown, times: number): unknown =>
+  times === 0 ? value : wrapped(JSON.stringify(value), times - 1);
+
 const bytesOf = (body: string | Uint8Array): number[] => [...Buffer.from(body)];
 
 describe('both runtimes decode alike', () => {
@@ -114,6 +118,10 @@ describe('both runtimes decode alike', () => {
       [{events: data['events']}, {}],
       [{events: [{eventType: 'x', data: 1}, JSON.stringify({specversion: '1.0', type: 'y', data: 2})]}, {}],
       [{blob: 'AAEC'}, {BlobTrigger: '"photos/in/a b"', Properties: '{"Length":7,"ETag":"e"}'}],
+      [{event: wrapped({eventType: 'x', data: 1}, 3)}, {}],
+      [{event: wrapped({eventType: 'x', data: 1}, 5)}, {}],
+      [{events: [wrapped({eventType: 'x', data: 1}, 2)]}, {}],
+      [{events: [wrapped({eventType: 'x', data: 1}, 3)]}, {}],
       [{blob: 'AAEC'}, {BlobTrigger: 'bare'}],
       [{}, {}],
     ];
@@ -248,6 +256,7 @@ describe('both runtimes decode alike', () => {
       ['http', staged('prod', '/prod')],
       ['http', staged('prod', '/product')],
       ['http', staged('', '//x')],
+      ['http', staged('$default', '/$default/x')],
     ]);
   });
 
