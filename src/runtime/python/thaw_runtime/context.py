@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from functools import lru_cache
 
 from .call import Call, GivenEvent, Invocation
 
@@ -36,8 +37,8 @@ class HandlerContext:
 class LambdaContext:
     """The second argument of a Lambda handler, with the attributes that Lambda's own has.
 
-    Outside of Lambda they say what is true here: the function's own name, `$LATEST`, the request's
-    id.
+    Outside of Lambda they say what is true here: the function's own name, the request's id, the
+    memory there is; or what AWS's own emulator says, so that what takes them apart can.
     """
 
     def __init__(self, function: str, call: Call, model) -> None:
@@ -46,11 +47,11 @@ class LambdaContext:
         name = environ.get("AWS_LAMBDA_FUNCTION_NAME") or function
         self.function_name = name
         self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION") or "$LATEST"
-        self.invoked_function_arn = invocation.function_arn
-        self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or ""
+        self.invoked_function_arn = invocation.function_arn or _local_arn(name)
+        self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or _memory_mb()
         self.aws_request_id = call.request_id
         self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME") or f"/aws/lambda/{name}"
-        self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME") or ""
+        self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME") or "$LATEST"
         self.identity = CognitoIdentity(_object_of(invocation.identity) or {})
         client_context = _object_of(invocation.client_context)
         self.client_context = None if client_context is None else ClientContext(client_context)
@@ -69,6 +70,27 @@ class LambdaContext:
     def log(self, message: object) -> None:
         """Writes a line of the log."""
         sys.stdout.write(f"{message}\n")
+
+
+def _local_arn(name: str) -> str:
+    environ = os.environ
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return f"arn:aws:lambda:{region}:012345678912:function:{name}"
+
+
+@lru_cache(maxsize=None)
+def _memory_mb() -> str:
+    """What the container may take, or what the machine has, in MB, as text: so Lambda says it."""
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
+            return str(int(file.read()) >> 20)
+    except (OSError, ValueError):
+        pass
+    try:
+        return str(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20)
+    except (AttributeError, OSError, ValueError):
+        # Windows has no such function.
+        return "3008"
 
 
 class CognitoIdentity:

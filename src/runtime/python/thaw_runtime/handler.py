@@ -7,6 +7,7 @@ import sys
 import threading
 
 from .failures import StartFailure, describe
+from .root_logger import watch_logging
 from .serve_manifest import HandlerChoice, Layout
 
 # Where a project does not say which: the first of these, then the one class that has a method
@@ -138,6 +139,7 @@ def import_handler(layout: Layout, choice: HandlerChoice) -> FoundHandler:
 
     Raises StartFailure HANDLER_INVALID if it raises on import or has nothing to answer with.
     """
+    watch_logging()
     file = os.path.join(layout.handler_dir, *choice.file.split("/"))
     if not os.path.isfile(file):
         message = f"the handler's file {choice.file} is missing"
