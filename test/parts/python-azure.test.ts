@@ -61,6 +61,8 @@ def lambda_handler(event, context):
     const health = await fetch(`${server.url}/api/score/healthz`);
     expect([health.status, health.headers.get('thaw-ordinal')]).toEqual([200, null]);
     await health.text();
+    const metadata = await fetch(`${server.url}/api/score/v2/models/demo`);
+    expect(await metadata.json()).toMatchObject({platform: 'onnxruntime_onnx'});
   });
 
   it('gets what triggers carry as its events', async () => {
