@@ -225,6 +225,7 @@ describe('the same answers as from the runtime for JavaScript', () => {
         [65_520, 1e-8],
         [1e39, 5.960464477539063e-8],
         [2049, 4099],
+        [1 + 2 ** -11 + 2 ** -40, 1],
       ],
     ],
     [

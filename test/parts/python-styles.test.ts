@@ -462,26 +462,36 @@ async def predict(input):
     expect((await server.ended).code).toBe(7);
   });
 
-  it('a forked process holds neither the port nor the connections, and hears signals for itself', async () => {
-    const server = await serve(`
+  it.each(['SIGTERM', 'SIGKILL'] as const)(
+    'a forked process holds neither the port nor the connections after %s, and hears signals for itself',
+    async (signal) => {
+      const server = await serve(`
 import os, time
 def predict(input):
     pid = os.fork()
     if pid == 0:
-        time.sleep(60)
+        time.sleep(120)
     return pid`);
-    const {body: child} = await post(server, 1);
-    try {
-      server.child.kill('SIGTERM');
-      await once(server.child, 'exit');
-      const again = connect(server.port, '127.0.0.1');
-      await expect(once(again, 'connect')).rejects.toThrow('ECONNREFUSED');
-    } finally {
-      process.kill(Number(child), 'SIGTERM');
-    }
-    await eventually(() => (isAlive(Number(child)) ? undefined : true));
-    expect(await server.ended).toEqual({code: 0, signal: null});
-  });
+      const kept = connect(server.port, '127.0.0.1');
+      await once(kept, 'connect');
+      const {body: child} = await post(server, 1);
+      try {
+        const closed = once(kept, 'close').then(() => 'closed');
+        const late = new Promise((resolve) => setTimeout(resolve, 30_000, 'held by the child').unref());
+        server.child.kill(signal);
+        await once(server.child, 'exit');
+        expect(await Promise.race([closed, late])).toBe('closed');
+        const again = connect(server.port, '127.0.0.1');
+        await expect(once(again, 'connect')).rejects.toThrow('ECONNREFUSED');
+      } finally {
+        process.kill(Number(child), 'SIGTERM');
+      }
+      await eventually(() => (isAlive(Number(child)) ? undefined : true));
+      expect(await server.ended).toEqual(
+        signal === 'SIGTERM' ? {code: 0, signal: null} : {code: null, signal},
+      );
+    },
+  );
 
   it('a forked process that comes back from the handler ends, and answers nobody', async () => {
     const server = await serve(`
