@@ -8,6 +8,7 @@ import type {FetchFile, ProgressFn} from '../core/ports.ts';
 
 /** So long nothing may come: a server that cannot be reached shall not be waited for. */
 const CONNECT_MS = 5_000;
+const ANSWER_MS = 15_000;
 const SILENCE_MS = 20_000;
 
 type Env = {readonly [name: string]: string | undefined};
@@ -77,6 +78,12 @@ async function openContent(url: URL, env: Env, signal: AbortSignal): Promise<Con
     ...proxiesOf(env),
   });
   const close = (): Promise<void> => agent.destroy();
+  // A proxy may take a connection and say nothing.
+  const answered = new AbortController();
+  const timer = setTimeout(
+    () => answered.abort(new Error(`nobody answers within ${ANSWER_MS / 1000} s`)),
+    ANSWER_MS,
+  );
   try {
     const {username, password} = url;
     const bare = new URL(url);
@@ -87,13 +94,19 @@ async function openContent(url: URL, env: Env, signal: AbortSignal): Promise<Con
       username === '' && password === ''
         ? {}
         : {authorization: `Basic ${Buffer.from(user).toString('base64')}`};
-    const answer = await fetch(bare, {dispatcher: agent, headers, signal});
+    const answer = await fetch(bare, {
+      dispatcher: agent,
+      headers,
+      signal: AbortSignal.any([signal, answered.signal]),
+    });
     if (!answer.ok || answer.body === null) throw new Error(`the server answers ${answer.status}`);
     const length = Number(answer.headers.get('content-length') ?? Number.NaN);
     return {chunks: answer.body, totalBytes: Number.isFinite(length) ? length : null, close};
   } catch (error) {
     await close();
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -4,7 +4,7 @@ import {dirname, join} from 'node:path';
 import {createGunzip} from 'node:zlib';
 import {digestOfJson, shortDigest} from '../../core/digest.ts';
 import {pipeToFile} from '../../core/disk.ts';
-import {messageOf, ThawError, throwIfInterrupted} from '../../core/errors.ts';
+import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../../core/errors.ts';
 import type {Platform} from '../../core/image.ts';
 import {keepFolder, readKept, type Kept} from '../../core/kept-folder.ts';
 import type {FetchFile, ProgressFn} from '../../core/ports.ts';
@@ -99,7 +99,8 @@ async function unpack(archive: string, tree: string, version: string, signal: Ab
     );
   } catch (error) {
     throwIfInterrupted(signal);
-    if (error instanceof ThawError || !/tar|gzip|header|data|buffer/i.test(messageOf(error))) throw error;
+    // What the disk refuses has a code of the system's.
+    if (error instanceof ThawError || systemCode(error)?.startsWith('E') === true) throw error;
     const message = `the archive with Python ${version} cannot be unpacked: ${messageOf(error)}`;
     throw new ThawError('FETCH_FAILED', message, {reason: messageOf(error)}, {cause: error});
   }
