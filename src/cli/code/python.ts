@@ -13,6 +13,7 @@ import type {RuntimeParts} from '../../image/runtime.ts';
 import {createFetchFile} from '../../net/fetch-file.ts';
 import {ONNX_RUNTIME} from '../../onnxruntime/index.ts';
 import {choosePython} from '../../python/choose-python.ts';
+import {inspectHandler, type HandlerInspection} from '../../python/inspect-handler.ts';
 import {createCompiler} from '../../python/compile.ts';
 import {environmentsDirOf} from '../../python/environment.ts';
 import {inspectHostInterpreter} from '../../python/host-interpreter.ts';
@@ -24,6 +25,7 @@ import type {LockTarget} from '../../python/target.ts';
 import type {Tools} from '../../python/tools.ts';
 import type {Workshop} from '../compose.ts';
 import {withTask, type Task} from '../progress.ts';
+import {projectPath} from '../packaged-image.ts';
 import {pythonToolsOf} from '../python-tools.ts';
 import type {Code, CodeRequest, PreparedCode} from './code.ts';
 
@@ -38,22 +40,28 @@ export async function preparePython(
   const search = pythonToolsOf(workshop.installation, signal);
   const python = await choosePython({named: search.named, version, provided}, search);
   const tools: Tools = {...search, python};
+  const file = projectPath(config.dir, handler.file);
+  const inspection = await inspectHandler({root: config.dir, file, name: handler.name}, python, tools);
   const requirements = await readRequirements(config.dir, named, () => Promise.resolve(tools));
-  return {bring: (request) => bringPython({...request, handler, tools, requirements})};
+  return {bring: (request) => bringPython({...request, file, handler, inspection, tools, requirements})};
 }
 
 /** What was found before anything was fetched, and what is to be done with it. */
 interface PythonRequest extends CodeRequest {
   readonly handler: Handler;
+  /** The handler, relative to the project. */
+  readonly file: string;
+  readonly inspection: HandlerInspection;
   readonly tools: Tools;
   readonly requirements: Requirements | null;
 }
 
 async function bringPython(request: PythonRequest): Promise<Code> {
-  const {config, handler, requirements, platform, base, terminal, signal} = request;
+  const {config, handler, file, requirements, platform, base, terminal, signal} = request;
   const interpreter = await bringInterpreter(request);
   const target: LockTarget = {platform, version: interpreter.version, glibc: originOf(base).glibc};
   const {lock, packages} = await bringLocked(request, target);
+  for (const line of findUnasked(request, packages)) terminal.warning(line);
   const compiler = await createCompiler(target.version, request.tools);
   if (compiler === null) {
     terminal.note(`  no Python ${target.version} here: nothing is compiled, so it starts slower`);
@@ -76,7 +84,7 @@ async function bringPython(request: PythonRequest): Promise<Code> {
     runtime,
     handler: {entries: project.entries, data: project.data, config: lockEntries(requirements, lock)},
     pythonHandler: {
-      file: relative(config.dir, handler.file).replaceAll('\\', '/'),
+      file,
       name: handler.name,
       event: config.python.event,
     },
@@ -158,6 +166,23 @@ async function bringLocked(
     () => `packages for ${target.platform}`,
   );
   return {lock, packages};
+}
+
+/**
+ * What the handler imports and nobody asked for: it may lie in a package of another name, so that this is no more than a
+ * hint at what the first start would fail of.
+ */
+function findUnasked({inspection, config}: PythonRequest, packages: Packages | null): string[] {
+  const plain = (name: string): string => name.toLowerCase().replaceAll(/[-_.]+/g, '-');
+  const there = new Set(
+    [...(packages?.packages ?? []).map(({name}) => name), ...config.python.provided].map(plain),
+  );
+  return inspection.packages
+    .filter(({name, optional}) => !optional && !there.has(plain(name)))
+    .map(
+      ({name, module, file, line}) =>
+        `${file}:${line} imports ${module}, and ${name} is not among the packages`,
+    );
 }
 
 function describeLock({packages, file, remembered, leftOut}: Lock, dir: string): string {
