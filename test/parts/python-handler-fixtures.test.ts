@@ -68,6 +68,7 @@ describe('the Python runtime', () => {
       AWS_LAMBDA_LOG_GROUP_NAME: '/aws/lambda/demo',
       AWS_LAMBDA_LOG_STREAM_NAME: '2026/01/01/[$LATEST]abc',
       AWS_REGION: 'eu-central-1',
+      LAMBDA_TASK_ROOT: '/var/task',
     });
     for (const request of fixture.requests) {
       const headers = {

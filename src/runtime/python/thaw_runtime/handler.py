@@ -131,7 +131,8 @@ def prepare_path(layout: Layout) -> None:
         site.addsitedir(packages)
     if os.path.isdir(layout.handler_dir):
         os.chdir(layout.handler_dir)
-    os.environ.setdefault("LAMBDA_TASK_ROOT", layout.handler_dir)
+    # Lambda itself names a folder that nothing of the project lies in.
+    os.environ["LAMBDA_TASK_ROOT"] = layout.handler_dir
 
 
 def import_handler(layout: Layout, choice: HandlerChoice) -> FoundHandler:
