@@ -136,6 +136,17 @@ class Incoming:
             raise ConnectionGone
         return piece
 
+    def expect(self, mark: bytes) -> None:
+        """Consumes a mark.
+
+        Raises ConnectionGone, BadRequest where something else comes.
+        """
+        while len(self._buffer) < len(mark):
+            self._fill_soon()
+        if not self._buffer.startswith(mark):
+            raise BadRequest(400)
+        del self._buffer[: len(mark)]
+
     def skip_line_ends(self) -> None:
         """Some clients send an empty line after a body."""
         while self._buffer[:2] == b"\r\n":
@@ -300,8 +311,8 @@ class ChunkedBody:
                 return b""
         piece = self._incoming.some(self._left)
         self._left -= len(piece)
-        if self._left == 0 and self._incoming.until(b"\r\n", 0) != b"":
-            raise BadRequest(400)
+        if self._left == 0:
+            self._incoming.expect(b"\r\n")
         return piece
 
     def _next_length(self) -> int:

@@ -243,7 +243,15 @@ class _Connection:
 class _Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_connection", "_server", "_service", "_head", "_body", "_keeps_alive")
+    __slots__ = (
+        "_connection",
+        "_server",
+        "_service",
+        "_head",
+        "_body",
+        "_keeps_alive",
+        "_is_awaited",
+    )
 
     def __init__(self, connection: _Connection, head: Head, body) -> None:
         self._connection = connection
@@ -252,6 +260,8 @@ class _Exchange:
         self._head = head
         self._body = body
         self._keeps_alive = head.keeps_alive
+        # The client waits for a word before it sends the body.
+        self._is_awaited = head.awaits_continue
 
     def answer(self) -> bool:
         """Answers; false if the connection cannot go on."""
@@ -261,7 +271,7 @@ class _Exchange:
             up = health == "live" or (service.is_ready and not self._server.draining)
             return self._send(200 if up else 503, [_JSON], health_body(up))
         if head.headers.get("expect") is not None and not head.awaits_continue:
-            return self._refuse_expectation()
+            return self._send(417, [], "")
         arrival = service.arrive()
         engine = service.engine
         # CloudEvents' senders ask first whether a web hook wants what they send.
@@ -285,9 +295,9 @@ class _Exchange:
         bytes_max = self._server.options.request_bytes_max
         if self._body.length > bytes_max:
             return reply(413, failure_body(too_large(bytes_max)), None)
-        if head.awaits_continue:
+        if self._is_awaited:
             self._connection.send(CONTINUE)
-            del head.headers["expect"]
+            self._is_awaited = False
         content = read_body(self._body, bytes_max)
         if content is None:
             return reply(413, failure_body(too_large(bytes_max)), None)
@@ -321,15 +331,11 @@ class _Exchange:
             return engine.answer(call)
         return dialect.answer(engine, call, lambda infer_ms: service.evidence(arrival, infer_ms))
 
-    def _refuse_expectation(self) -> bool:
-        self._keeps_alive = False
-        return self._send(417, [], b"")
-
     def _send(self, status: int, headers: list, text: str | bytes) -> bool:
         body = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
         # Who was not told to go on may send its body all the same, or not: nobody can know what
         # comes next.
-        keeps = self._keeps_alive and not self._head.awaits_continue and not self._server.draining
+        keeps = self._keeps_alive and not self._is_awaited and not self._server.draining
         with_body = self._head.method != "HEAD"
         self._connection.send(render_answer(status, headers, body, keeps, with_body))
         return keeps
