@@ -2,12 +2,7 @@ import {mkdtemp, readFile, rm, stat} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {checkInputs, convertModel, type Converted} from '../python/convert/convert.ts';
-import {
-  environmentDir,
-  environmentIn,
-  hasEnvironment,
-  makeEnvironment,
-} from '../python/environment.ts';
+import {environmentDir, environmentIn, hasEnvironment, makeEnvironment} from '../python/environment.ts';
 import {parseInputShape} from '../python/convert/input-shape.ts';
 import {planPackages, type PackagePlan} from '../python/convert/packages.ts';
 import {findPython, type Python} from '../python/python.ts';

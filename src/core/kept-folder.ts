@@ -4,7 +4,7 @@ import {unfinishedName, writeFailure} from './disk.ts';
 import {ThawError} from './errors.ts';
 
 /** Written into a folder when all else is in it; without it, the folder is left over from a run that was killed. */
-export const KEPT_MARK = 'thaw-kept.json';
+const KEPT_MARK = 'thaw-kept.json';
 
 /** What a kept folder says of itself. */
 export interface Kept {

@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {digestOfJson, shortDigest} from '../core/digest.ts';
 import {ThawError} from '../core/errors.ts';
 import {keepFolder, readKept} from '../core/kept-folder.ts';
+import {NO_NETWORK, NO_SPACE} from './failure.ts';
 import type {Python} from './python.ts';
 import type {Running} from './run.ts';
 
@@ -135,10 +136,6 @@ function noEnvironment(python: Python, said: string): ThawError {
 
 const NO_SUCH =
   /No matching distribution found for (\S+)|Could not find a version that satisfies the requirement (\S+)|no version of (\S+)/;
-const NO_NETWORK =
-  /NewConnectionError|Failed to establish|Temporary failure in name resolution|Name or service not known|getaddrinfo|ConnectTimeout|ProxyError|Failed to fetch|dns error/i;
-const NO_SPACE = /No space left on device|not enough space on the disk/i;
-
 function notInstalled(installer: string, plan: EnvironmentPlan, python: Python, said: string): ThawError {
   const lines = said.trim().split(/\r?\n/);
   const lastLines = lines.slice(-8);

@@ -182,7 +182,7 @@ export function planInstallation(
 }
 
 /** Writes a lock as pip's and uv's hash-checking mode reads it. */
-export function renderLock({
+function renderLock({
   digest,
   target: {platform, version, glibc},
   source,

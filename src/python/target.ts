@@ -12,7 +12,7 @@ export interface LockTarget {
 const MACHINES: {readonly [P in Platform]: string} = {'linux/amd64': 'x86_64', 'linux/arm64': 'aarch64'};
 
 /** A platform's processor, as Python names it. */
-export const machineOf = (platform: Platform): string => MACHINES[platform];
+const machineOf = (platform: Platform): string => MACHINES[platform];
 
 /** The oldest glibc that a `manylinux_2_…` tag is in use for, and what older tags were called. */
 const MANYLINUX_MIN = 5;

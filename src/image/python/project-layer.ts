@@ -26,7 +26,7 @@ export interface ProjectRequest {
 }
 
 /** Names in it what stays out of the image, as .gitignore does. */
-export const IGNORE_FILE = '.thawignore';
+const IGNORE_FILE = '.thawignore';
 
 /** What is of no use to a handler; the project's own list may take some of it back: `!README.md`. */
 const USUALLY_OUT = [

@@ -93,6 +93,31 @@ describe('a base from a registry', () => {
     }
   });
 
+  test('is known by the Pythons that it has: what is not there any more, or leads nowhere, is none', async () => {
+    const python = (name: string): Member => ({name: `usr/local/bin/${name}`, text: 'ELF'});
+    put({
+      layers: [
+        await layerOf([...baseFiles(), python('python3.9'), python('python3.12'), python('python3.7')]),
+        await layerOf([
+          {name: 'usr/local/bin/.wh.python3.7', text: ''},
+          {name: 'usr/bin/python3.11', type: 'symlink', linkname: '../local/bin/python3.12'},
+          {name: 'usr/bin/python3.8', type: 'symlink', linkname: 'gone'},
+          {name: 'usr/bin/python3', type: 'symlink', linkname: 'python3.11'},
+          {name: 'usr/bin/python3.11-config', text: ''},
+        ]),
+      ],
+    });
+    const found = [
+      {path: '/usr/local/bin/python3.12', version: '3.12'},
+      {path: '/usr/local/bin/python3.9', version: '3.9'},
+      {path: '/usr/bin/python3.11', version: '3.11'},
+    ];
+    const {reference, pythons} = await open();
+    expect(pythons).toEqual(found);
+    const digest = reference.slice(reference.indexOf('@'));
+    expect(await open(`team/base${digest}`)).toMatchObject({remembered: true, pythons: found});
+  });
+
   test('becomes the first layers of an image, the same in two folders, and its record names it', async () => {
     put({
       layers: [await layerOf(baseFiles()), await layerOf([{name: 'tmp/', type: 'directory', mode: 0o1777}])],
