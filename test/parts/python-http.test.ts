@@ -18,23 +18,23 @@ async function converse(server: RunningServer, pieces: readonly string[]): Promi
   const socket = connect({port: server.port, host: '127.0.0.1', noDelay: true});
   await once(socket, 'connect');
   let text = '';
-  let hangsUp = false;
+  const state = {hangsUp: false};
   let heardAt = performance.now();
   socket.on('data', (data: Buffer) => {
     text += data.toString('latin1');
     heardAt = performance.now();
   });
-  socket.on('end', () => (hangsUp = true));
-  socket.on('error', () => (hangsUp = true));
+  socket.on('end', () => (state.hangsUp = true));
+  socket.on('error', () => (state.hangsUp = true));
   for (const piece of pieces) {
     socket.write(Buffer.from(piece, 'latin1'));
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
-  while (!hangsUp && performance.now() - heardAt < QUIET_MS) {
+  while (!state.hangsUp && performance.now() - heardAt < QUIET_MS) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   socket.destroy();
-  return {answers: answersIn(text), hangsUp};
+  return {answers: answersIn(text), hangsUp: state.hangsUp};
 }
 
 function answersIn(text: string): Conversation['answers'] {
