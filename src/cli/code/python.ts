@@ -36,14 +36,16 @@ export async function preparePython(
   workshop: Workshop,
   signal: AbortSignal,
 ): Promise<PreparedCode> {
-  const {version, provided, requirements: named} = config.python;
-  const search = pythonToolsOf(workshop.installation, signal);
-  const python = await choosePython({named: search.named, version, provided}, search);
+  const {version, provided} = config.python;
+  const {named, ...search} = pythonToolsOf(workshop.installation, signal);
+  const python = await choosePython({named, version, provided}, search);
   const tools: Tools = {...search, python};
   const file = projectPath(config.dir, handler.file);
   const inspection = await inspectHandler({root: config.dir, file, name: handler.name}, python, tools);
-  const requirements = await readRequirements(config.dir, named, () => Promise.resolve(tools));
-  return {bring: (request) => bringPython({...request, file, handler, inspection, tools, requirements})};
+  const {requirements: list} = config.python;
+  const requirements = await readRequirements(config.dir, list, () => Promise.resolve(tools));
+  const found = {file, handler, inspection, named, tools, requirements};
+  return {bring: (request) => bringPython({...request, ...found})};
 }
 
 /** What was found before anything was fetched, and what is to be done with it. */
@@ -52,6 +54,8 @@ interface PythonRequest extends CodeRequest {
   /** The handler, relative to the project. */
   readonly file: string;
   readonly inspection: HandlerInspection;
+  /** The Python that the user has named; null: whichever suits. */
+  readonly named: string | null;
   readonly tools: Tools;
   readonly requirements: Requirements | null;
 }
@@ -103,10 +107,10 @@ async function bringInterpreter(request: PythonRequest): Promise<Interpreter> {
   const {config, tools, platform, base, terminal, signal} = request;
   const {interpreter: wish, version, provided} = config.python;
   const inspectHost = async (minor: string | null): Promise<HostInterpreter> => {
-    const python = await choosePython({named: null, version: minor, provided}, tools);
+    const python = await choosePython({named: request.named, version: minor, provided}, tools);
     return inspectHostInterpreter(provided, {...tools, python});
   };
-  const interpreter = await withTask(
+  return withTask(
     terminal,
     'Python',
     (task) =>
@@ -127,7 +131,6 @@ async function bringInterpreter(request: PythonRequest): Promise<Interpreter> {
       }),
     ({why}) => why,
   );
-  return interpreter;
 }
 
 /** Locks what the handler needs, and installs what is locked; both null if it needs nothing. */
