@@ -85,7 +85,10 @@ export async function openInterpreter(request: InterpreterRequest): Promise<Inte
     failure = error;
   }
   try {
-    return await ofHost(request, `this machine’s own, because ${failure.message}`);
+    const {reason} = failure.facts;
+    const why =
+      typeof reason === 'string' ? `no relocatable build can be fetched: ${reason}` : failure.message;
+    return await ofHost(request, `this machine’s own, because ${why}`);
   } catch (error) {
     if (!(error instanceof ThawError) || error.code !== 'PYTHON_UNAVAILABLE') throw error;
     const message = `${failure.message}; and ${error.message}`;
