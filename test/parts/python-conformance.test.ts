@@ -3,6 +3,7 @@ import {createServer, type AddressInfo} from 'node:net';
 import {once} from 'node:events';
 import {afterAll, beforeAll, describe} from 'vitest';
 import {openWorkshop} from '../../src/cli/compose.ts';
+import type {Ports} from '../../src/core/ports.ts';
 import {unpackImage} from '../../src/image/unpack.ts';
 import {localDriver} from '../../src/providers/local/driver.ts';
 import {openBench, ROOT, type Bench} from '../cli/thaw.ts';
@@ -24,7 +25,19 @@ const PYTHON: LabelledHandler = {
 const HOOKS_MS = 900_000;
 
 const missing = findMissing(['python3']);
-const missingForDocker = [...missing, ...findMissingForDocker()];
+/** It takes as long as all else together, and what it holds beyond the others is little: it is asked for by name. */
+const missingForDocker = [
+  ...missing,
+  ...findMissingForDocker(),
+  ...(process.env.THAW_TEST_LONG === '1' ? [] : ['THAW_TEST_LONG=1']),
+];
+
+/** The port that makes environments, as the command line has it. */
+function openPorts(bench: Bench): Pick<Ports, 'makePythonEnvironment'> {
+  const installation = {root: ROOT, version: '0.0.1', cacheDir: cacheDir(), dataDir: bench.dir};
+  const {makePythonEnvironment} = openWorkshop(installation, never).ports;
+  return {makePythonEnvironment};
+}
 
 describe.skipIf(missing.length > 0)(`Python in processes${skippedFor(missing)}`, async () => {
   let bench: Bench;
@@ -33,15 +46,10 @@ describe.skipIf(missing.length > 0)(`Python in processes${skippedFor(missing)}`,
 
   beforeAll(async () => {
     [bench, packageDir] = await Promise.all([openBench(), makeLocalPackage()]);
-    const {ports} = openWorkshop(
-      {root: ROOT, version: '0.0.1', cacheDir: cacheDir(), dataDir: bench.dir},
-      never,
-    );
-    const {makePythonEnvironment} = ports;
     place = {
       ...(await packageTwo(bench, PYTHON)),
       options: {},
-      ports: {unpackImage, makePythonEnvironment},
+      ports: {unpackImage, ...openPorts(bench)},
       inventory: async () => [],
       plant: async () => undefined,
       close: async () => undefined,
@@ -75,7 +83,8 @@ describe.skipIf(missingForDocker.length > 0)(
       // The driver runs in this very process.
       environment = {...process.env};
       Object.assign(process.env, engine.env);
-      place = await openContainerPlace(bench, engine, PYTHON);
+      const containers = await openContainerPlace(bench, engine, PYTHON);
+      place = {...containers, ports: {...containers.ports, ...openPorts(bench)}};
     }, HOOKS_MS);
 
     afterAll(async () => {
