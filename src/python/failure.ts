@@ -1,6 +1,6 @@
 import {ThawError} from '../core/errors.ts';
 import type {JsonObject} from '../core/json.ts';
-import {describeTarget, type LockTarget} from './target.ts';
+import {describeTarget, markersOf, type LockTarget} from './target.ts';
 
 export const NO_NETWORK =
   /NewConnectionError|Failed to establish|Temporary failure in name resolution|Name or service not known|getaddrinfo|ConnectTimeout|ProxyError|Failed to fetch|dns error/i;
@@ -161,7 +161,12 @@ function diagnoseCandidates(missing: string, said: string, target: LockTarget): 
         ),
       ),
     ];
-    const shown = tags.slice(-SHOWN_MAX);
+    // Of many, those tell most that are for the same processor, or the same Python.
+    const machine = markersOf(target)['platform_machine']!;
+    const near = tags.filter(
+      (tag) => tag.includes(machine) || tag.startsWith(`cp${target.version.replace('.', '')}-`),
+    );
+    const shown = (near.length > 0 ? near : tags).slice(-SHOWN_MAX);
     const message = `${what} has no wheel for ${where}; there are some for ${shown.join(', ')}`;
     return {reason: 'no-wheel', message, facts: {package: name, wheels: shown}};
   }

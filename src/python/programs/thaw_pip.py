@@ -25,7 +25,7 @@ def stand_in(target):
 
 if __name__ == "__main__":
     # Its own folder is no place to find modules in.
-    sys.path.pop(0)
+    sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(os.path.abspath(__file__))]
     stand_in(json.loads(os.environ.pop("THAW_TARGET")))
     from pip._internal.cli.main import main
 

@@ -57,6 +57,17 @@ const CASES: readonly (readonly [name: string, said: string, reason: string, mes
     'no-wheel',
     /^numpy 1\.19\.0 has no wheel for .*; there are some for cp38-cp38-win32$/,
   ],
+  [
+    'pip: wheels for others, some of them for the same processor',
+    `${NOTHING('x==1.0')}\n${['cp38-cp38-manylinux2014_aarch64', 'cp38-cp38-win32', 'cp311-cp311-win32']
+      .map(
+        (tag) =>
+          `  Skipping link: none of the wheel's tags (${tag}) are compatible: https://h/x-1.0-${tag}.whl (from h)`,
+      )
+      .join('\n')}`,
+    'no-wheel',
+    /; there are some for cp38-cp38-manylinux2014_aarch64, cp311-cp311-win32$/,
+  ],
   ['pip: no such package', NOTHING('nosuch'), 'no-package', /^there is no package nosuch$/],
   ['pip: other versions', NOTHING('numpy==99', '2.4.5, 2.4.6'), 'no-package', /there is 2\.4\.5, 2\.4\.6$/],
   [
