@@ -99,13 +99,17 @@ async function toolsWith(installer: 'pip' | 'uv', cacheDir = join(dir, 'cache'))
 async function lockFor(
   tools: Tools,
   requirements: string,
-  {platform = 'linux/arm64', provided = []}: {platform?: Platform; provided?: readonly string[]} = {},
+  {
+    platform = 'linux/arm64',
+    version = minorOf(tools.python.version),
+    provided = [],
+  }: {platform?: Platform; version?: string; provided?: readonly string[]} = {},
 ): Promise<{lock: Lock; bring: () => Promise<Packages>}> {
   const projectDir = join(dir, 'project');
   await mkdir(projectDir, {recursive: true});
   await writeFile(join(projectDir, 'requirements.txt'), requirements);
   const read = await readRequirements(projectDir, null, async () => tools);
-  const target = {platform, version: minorOf(tools.python.version), glibc: '2.36'};
+  const target = {platform, version, glibc: '2.36'};
   const lock = (await lockPackages(
     {projectDir, requirements: read, additions: [], provided, target},
     tools,
@@ -198,6 +202,11 @@ describe.each(['pip', 'uv'] as const)('with %s', (installer) => {
       'six==1.16.0\ncolorama; sys_platform == "win32"\ntoml; platform_machine == "aarch64"\ntomli; platform_machine == "x86_64"\n',
     );
     expect(lock.packages.map(({name}) => name)).toEqual(['six', 'toml']);
+  });
+
+  test('a package that is only for a newer Python than this machine has is found for that one', async () => {
+    const {lock} = await lockFor(await toolsWith(installer), 'numpy==2.5.5\n', {version: '3.14'});
+    expect(lock).toMatchObject({packages: [{name: 'numpy', version: '2.5.5'}], target: {version: '3.14'}});
   });
 
   test('a file that is not what was locked is refused', async () => {
