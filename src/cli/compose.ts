@@ -52,13 +52,13 @@ export function openWorkshop(installation: Installation, signal: AbortSignal): W
     },
     hostOnnxRuntime: (progress, signal) => hostOnnxRuntime(fetchPackage, progress, signal),
     openContainerEngine,
-    makePythonEnvironment: async (needs, onStep, signal) => {
+    makePythonEnvironment: async (needs, signal) => {
       const [{makeFunctionEnvironment}, {pythonToolsOf}] = await Promise.all([
         import('../python/function-environment.ts'),
         import('./python-tools.ts'),
       ]);
       await claimCache();
-      return makeFunctionEnvironment(needs, {...pythonToolsOf(installation, signal), onStep});
+      return makeFunctionEnvironment(needs, pythonToolsOf(installation, signal));
     },
   };
   return {

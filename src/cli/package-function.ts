@@ -100,7 +100,8 @@ async function packageFor(
   const prepared = await preparing;
   const base = await openBase(wanted, request);
   const model = source === null ? NO_MODEL : await chooseModel(request, source);
-  const code = await prepared.bring({config, platform, base, workshop, terminal, signal});
+  const modelFiles = source?.files ?? [];
+  const code = await prepared.bring({config, platform, base, modelFiles, workshop, terminal, signal});
 
   const cacheDir = layersDirOf(workshop.installation.cacheDir);
   const memory = await openFileMemory(cacheDir);

@@ -108,9 +108,10 @@ export interface HostOnnxRuntime {
 
 /** What a Python function runs in outside of its image, on this machine's own Python. */
 export interface PythonEnvironment {
-  /** The interpreter's file. */
-  readonly python: string;
-  readonly version: string;
+  /** A virtual environment, in thaw's cache. */
+  readonly dir: string;
+  /** What is otherwise than in the image. */
+  readonly notes: readonly string[];
 }
 
 /** What such an environment is made from: the files that lie beside the image's `serve.json`. */
@@ -129,11 +130,7 @@ export interface PythonNeeds {
  *
  * @throws ThawError PYTHON_UNAVAILABLE, PACKAGES_UNAVAILABLE, INTERRUPTED
  */
-export type MakePythonEnvironment = (
-  needs: PythonNeeds,
-  onStep: (step: string) => void,
-  signal: AbortSignal,
-) => Promise<PythonEnvironment>;
+export type MakePythonEnvironment = (needs: PythonNeeds, signal: AbortSignal) => Promise<PythonEnvironment>;
 
 /** An image and the OCI image layout it lies in. */
 export interface ImageOnDisk {

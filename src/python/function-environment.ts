@@ -9,7 +9,7 @@ import {keepFolder, type Kept} from '../core/kept-folder.ts';
 import type {PythonEnvironment, PythonNeeds} from '../core/ports.ts';
 import {choosePython} from './choose-python.ts';
 import {createCleaner} from './credentials.ts';
-import {environmentsDirOf, programIn} from './environment.ts';
+import {environmentsDirOf} from './environment.ts';
 import {explainFailure} from './failure.ts';
 import {findInstaller} from './installer.ts';
 import {expectLock, planWanted, type Lock} from './lock.ts';
@@ -21,10 +21,12 @@ import {forUv, inSecret, write, type Wanted} from './resolve.ts';
 import type {Tools} from './tools.ts';
 
 /** What makes environments for functions. */
-export interface EnvironmentTools extends Omit<Tools, 'python'> {
+export interface EnvironmentTools extends Omit<Tools, 'python' | 'onNote'> {
   /** The Python that the user has named; null: whichever suits. */
   readonly named: string | null;
 }
+
+type KeptEnvironment = Kept & Pick<PythonEnvironment, 'notes'>;
 
 /**
  * Makes an environment of this machine's Python for a function, or finds the one that was made before. Where this machine
@@ -39,11 +41,10 @@ export async function makeFunctionEnvironment(
 ): Promise<PythonEnvironment> {
   const {version, provided, packages} = needs;
   const python = await choosePython({named, version, provided}, rest);
-  const tools: Tools = {...rest, python};
+  const notes: string[] = [];
+  const tools: Tools = {...rest, python, onNote: (note) => notes.push(note)};
   const minor = minorOf(python.version);
-  if (minor !== version) {
-    tools.onNote(`Python ${python.version} runs it here; the image has ${version}`);
-  }
+  if (minor !== version) notes.push(`Python ${python.version} runs it here; the image has ${version}`);
   const same = isHost(needs.platform, python) && minor === version;
   const key = digestOfJson({
     executable: python.executable,
@@ -54,15 +55,15 @@ export async function makeFunctionEnvironment(
     own: provided.length === 0 ? null : {folders: [...python.siteFolders], packages: {...python.packages}},
   });
   const dir = join(environmentsDirOf(tools.cacheDir), `function-${python.version}-${shortDigest(key)}`);
-  await keepFolder<Kept>(dir, async (unfinished) => {
+  const kept = await keepFolder<KeptEnvironment>(dir, async (unfinished) => {
     tools.onStep('making an environment');
     await makeVenv(unfinished, tools);
     const site = siteFolderOf(unfinished, minor);
     if (provided.length > 0) await showOwnPackages(site, python);
     const first = packages === null ? null : await bring(packages, same, site, needs, tools);
-    return {name: `Python ${python.version} for a function${first === null ? '' : ` with ${first}`}`};
+    return {name: `Python ${python.version} for a function${first === null ? '' : ` with ${first}`}`, notes};
   });
-  return {python: programIn(dir, 'python'), version: python.version};
+  return {dir, notes: kept.notes};
 }
 
 /** Whether files for a platform run on this machine. */

@@ -321,13 +321,13 @@ with zipfile.ZipFile(sys.argv[1], "w") as archive:
       packages: {requirements: indexOf(''), lock: lock.text},
     };
     const made = await makeFunctionEnvironment(needs, {...rest, named: null});
-    const {stdout} = await exec(made.python, [
+    const {stdout} = await exec(join(made.dir, 'bin/python'), [
       '-c',
       'import thaw_demo; print(thaw_demo.ANSWER, thaw_demo.__file__)',
     ]);
     const [answer, file] = stdout.trim().split(' ');
     expect(answer).toBe('42');
     expect(await readFile(file!)).toEqual(await readFile(join(tree, 'thaw_demo', '__init__.py')));
-    expect((await makeFunctionEnvironment(needs, {...rest, named: null})).python).toBe(made.python);
+    expect((await makeFunctionEnvironment(needs, {...rest, named: null})).dir).toBe(made.dir);
   });
 });

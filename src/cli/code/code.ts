@@ -15,6 +15,8 @@ export interface CodeRequest {
   readonly config: Config;
   readonly platform: Platform;
   readonly base: Base;
+  /** The declared model's files and its rows, absolute: they go elsewhere. */
+  readonly modelFiles: readonly string[];
   readonly workshop: Workshop;
   readonly terminal: Terminal;
   readonly signal: AbortSignal;

@@ -70,10 +70,9 @@ async function bringPython(request: PythonRequest): Promise<Code> {
   if (compiler === null) {
     terminal.note(`  no Python ${target.version} here: nothing is compiled, so it starts slower`);
   }
-  const {model} = config;
   const project = await planProject({
     dir: config.dir,
-    except: [config.file, model?.path, model?.calibration].filter((file) => typeof file === 'string'),
+    except: [config.file, ...request.modelFiles],
     compiler,
     signal,
   });

@@ -6,6 +6,7 @@ import {emulationFacts} from './emulate/emulation.ts';
 import type {Have} from './have.ts';
 import type {LocalOptions} from './options.ts';
 import type {FunctionState} from './protocol.ts';
+import type {VersionOnDisk} from './versions.ts';
 
 /** Says what was found, in the words that every provider uses. */
 export function describeFunction(fn: FunctionRef, options: LocalOptions, have: Have): Status {
@@ -27,13 +28,20 @@ export function describeFunction(fn: FunctionRef, options: LocalOptions, have: H
       ...(have.gateway ? {gatewayPid: have.gateway.pid, gatewayVersion: have.gateway.thawVersion} : {}),
       ...(served ? {port: served.port, idleTimeoutMs: served.settings.options.idleTimeoutMs} : {}),
     },
-    ...(served ? {notes: notesFor(served.settings.engine)} : {}),
+    ...(served
+      ? {
+          notes: notesFor(
+            served.settings.engine,
+            have.versions.find(({version}) => version === live),
+          ),
+        }
+      : {}),
   };
 }
 
-const notesFor = (engine: EngineChoice): string[] =>
+const notesFor = (engine: EngineChoice, version: VersionOnDisk | undefined): string[] =>
   engine.name === 'process'
-    ? ['not the image: its contents run as a process of this machine']
+    ? ['not the image: its contents run as a process of this machine', ...(version?.notes ?? [])]
     : [
         `the image, in containers of ${engine.command} on this machine; what a cold start reads is in memory already`,
       ];

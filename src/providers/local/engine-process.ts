@@ -1,11 +1,11 @@
 import {spawn, type ChildProcess} from 'node:child_process';
-import {existsSync, readFileSync} from 'node:fs';
+import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {messageOf} from '../../core/errors.ts';
 import type {Engine, Exit, Launch, Ready, Running} from './engine.ts';
 import {StartFailure} from './engine.ts';
-import {INTERPRETER_FILE, NODE_SERVER, PYTHON_SERVER} from './lay-runtime.ts';
+import {NODE_SERVER, PYTHON, PYTHON_SERVER} from './lay-runtime.ts';
 import {splitLines} from './lines.ts';
 import {readPeakMemoryMb} from './peak-memory.ts';
 import {parseStartEvent} from './start-event.ts';
@@ -89,11 +89,11 @@ function start(launch: Launch): Running {
   };
 }
 
-/** What serves a version: the Python that it names, or this program's own Node. */
+/** What serves a version: the Python of its environment, or this program's own Node. */
 function commandOf(rootDir: string): [program: string, ...args: string[]] {
-  const named = join(rootDir, INTERPRETER_FILE);
-  return existsSync(named)
-    ? [readFileSync(named, 'utf8'), '-s', join(rootDir, PYTHON_SERVER)]
+  const python = join(rootDir, PYTHON);
+  return existsSync(python)
+    ? [python, '-s', join(rootDir, PYTHON_SERVER)]
     : [process.execPath, join(rootDir, NODE_SERVER)];
 }
 

