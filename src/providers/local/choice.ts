@@ -83,7 +83,7 @@ export function engineFacts(engine: EngineChoice): JsonObject {
   return {
     engine:
       engine.name === 'process'
-        ? "process: the image's contents on this machine's own Node; memory and CPU are not limited"
+        ? "process: the image's contents as processes of this machine; memory and CPU are not limited"
         : `docker: the image itself, in containers of ${engine.command}; memory and CPU are limited`,
   };
 }

@@ -6,12 +6,12 @@ import {emulationFacts} from './emulate/emulation.ts';
 import type {Have} from './have.ts';
 import type {LocalOptions} from './options.ts';
 import type {FunctionState} from './protocol.ts';
-import type {VersionOnDisk} from './versions.ts';
 
 /** Says what was found, in the words that every provider uses. */
 export function describeFunction(fn: FunctionRef, options: LocalOptions, have: Have): Status {
   const served = have.gateway?.function ?? null;
   const live = served?.live.version ?? null;
+  const notes = have.versions.find(({version}) => version === live)?.notes ?? [];
   return {
     schema: 'thaw.status/1',
     provider: 'local',
@@ -23,25 +23,19 @@ export function describeFunction(fn: FunctionRef, options: LocalOptions, have: H
     versions: have.versions.map(({version, image, at}) => ({version, image, at, live: version === live})),
     facts: {
       ...(served ? engineFacts(served.settings.engine) : {}),
+      ...(served?.settings.engine.name === 'process' && notes.length > 0 ? {differs: notes.join('; ')} : {}),
       ...(served ? emulationFacts(served.settings.options.emulate) : {}),
       ...(served ? whyThatEngine(options, have, served.settings.engine) : {}),
       ...(have.gateway ? {gatewayPid: have.gateway.pid, gatewayVersion: have.gateway.thawVersion} : {}),
       ...(served ? {port: served.port, idleTimeoutMs: served.settings.options.idleTimeoutMs} : {}),
     },
-    ...(served
-      ? {
-          notes: notesFor(
-            served.settings.engine,
-            have.versions.find(({version}) => version === live),
-          ),
-        }
-      : {}),
+    ...(served ? {notes: notesFor(served.settings.engine, notes)} : {}),
   };
 }
 
-const notesFor = (engine: EngineChoice, version: VersionOnDisk | undefined): string[] =>
+const notesFor = (engine: EngineChoice, differences: readonly string[]): string[] =>
   engine.name === 'process'
-    ? ['not the image: its contents run as a process of this machine', ...(version?.notes ?? [])]
+    ? ['not the image: its contents run as a process of this machine', ...differences]
     : [
         `the image, in containers of ${engine.command} on this machine; what a cold start reads is in memory already`,
       ];
