@@ -26,6 +26,9 @@ export interface EnvironmentTools extends Omit<Tools, 'python' | 'onNote'> {
   readonly named: string | null;
 }
 
+/** Part of every key: raise it when an environment shall be made or described otherwise. */
+const FORMAT = 1;
+
 type KeptEnvironment = Kept & Pick<PythonEnvironment, 'notes'>;
 
 /**
@@ -47,6 +50,7 @@ export async function makeFunctionEnvironment(
   if (minor !== version) notes.push(`Python ${python.version} runs it here; the image has ${version}`);
   const same = isHost(needs.platform, python) && minor === version;
   const key = digestOfJson({
+    format: FORMAT,
     executable: python.executable,
     version: python.version,
     platform: needs.platform,
