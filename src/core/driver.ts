@@ -26,6 +26,8 @@ export interface Limits {
   readonly secretStores: readonly string[];
   readonly scaleToZero: boolean;
   readonly warm: {readonly min: boolean; readonly schedule: boolean};
+  /** What becomes of a request for which there is no instance and may be no further one: it waits, or gets a 429. */
+  readonly whenFull: 'wait' | 'refuse';
   /** `chill`: applying the chill plan makes the next request cold. */
   readonly forceCold: 'chill' | 'no';
   readonly rollback: boolean;

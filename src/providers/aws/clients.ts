@@ -1,0 +1,87 @@
+import type {ApplicationAutoScaling} from '@aws-sdk/client-application-auto-scaling';
+import type {CloudWatchLogs} from '@aws-sdk/client-cloudwatch-logs';
+import type {ECR} from '@aws-sdk/client-ecr';
+import type {EventBridge} from '@aws-sdk/client-eventbridge';
+import type {IAM} from '@aws-sdk/client-iam';
+import type {Lambda} from '@aws-sdk/client-lambda';
+import type {STS} from '@aws-sdk/client-sts';
+import type {Context} from '../../core/driver.ts';
+import {ask} from './errors.ts';
+
+/** Which credentials and which region: a region of null is the one that the environment or the profile names. */
+export type Place = {readonly region: string | null; readonly profile: string | null};
+
+/** The services that thaw calls, each loaded when it is first asked for. */
+export interface Aws {
+  readonly lambda: () => Promise<Lambda>;
+  readonly ecr: () => Promise<ECR>;
+  readonly iam: () => Promise<IAM>;
+  readonly sts: () => Promise<STS>;
+  readonly logs: () => Promise<CloudWatchLogs>;
+  readonly scaling: () => Promise<ApplicationAutoScaling>;
+  readonly events: () => Promise<EventBridge>;
+}
+
+/** Opens the services at a place. */
+export type OpenAws = (context: Pick<Context, 'ports'>, place: Place) => Aws;
+
+/**
+ * Makes what opens the SDK's clients: one of each for a place, for as long as the same ports are used. They try nothing
+ * twice, since ops say themselves what they try again. Endpoints are the SDK's own, or what its own variables say.
+ */
+export function createOpenAws(): OpenAws {
+  const opened = new WeakMap<Context['ports'], Map<string, Aws>>();
+  return ({ports}, place) => {
+    const places = opened.get(ports) ?? new Map<string, Aws>();
+    opened.set(ports, places);
+    const key = JSON.stringify([place.region, place.profile]);
+    const known = places.get(key) ?? openServices(place);
+    places.set(key, known);
+    return known;
+  };
+}
+
+function openServices({region, profile}: Place): Aws {
+  const config = {
+    maxAttempts: 1,
+    ...(region === null ? {} : {region}),
+    ...(profile === null ? {} : {profile}),
+  };
+  // The SDK says on standard error which Node it will need some day.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+  return {
+    lambda: once(async () => new (await import('@aws-sdk/client-lambda')).Lambda(config)),
+    ecr: once(async () => new (await import('@aws-sdk/client-ecr')).ECR(config)),
+    iam: once(async () => new (await import('@aws-sdk/client-iam')).IAM(config)),
+    sts: once(async () => new (await import('@aws-sdk/client-sts')).STS(config)),
+    logs: once(async () => new (await import('@aws-sdk/client-cloudwatch-logs')).CloudWatchLogs(config)),
+    scaling: once(async () => {
+      const {ApplicationAutoScaling} = await import('@aws-sdk/client-application-auto-scaling');
+      return new ApplicationAutoScaling(config);
+    }),
+    events: once(async () => new (await import('@aws-sdk/client-eventbridge')).EventBridge(config)),
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => (made ??= make());
+}
+
+/** Who calls, and where. */
+export type Account = {readonly id: string; readonly partition: string; readonly region: string};
+
+/**
+ * Asks AWS who calls, which needs no permission.
+ *
+ * @throws ThawError CREDENTIALS_MISSING, also where no region is set; PROVIDER_UNREACHABLE
+ */
+export async function readAccount(aws: Aws, signal: AbortSignal): Promise<Account & {readonly arn: string}> {
+  const asked = {action: 'sts:GetCallerIdentity', resource: 'the caller'};
+  const sts = await aws.sts();
+  const region = await ask(asked, signal, () => sts.config.region());
+  const {Account: id = '', Arn: arn = ''} = await ask(asked, signal, () =>
+    sts.getCallerIdentity({}, {abortSignal: signal}),
+  );
+  return {id, arn, region, partition: arn.split(':')[1] || 'aws'};
+}

@@ -1,0 +1,336 @@
+import type {FunctionConfiguration, GetFunctionResponse, Lambda} from '@aws-sdk/client-lambda';
+import {fingerprintWith, type Digest, type FingerprintFn} from '../../core/digest.ts';
+import type {Context, FunctionRef} from '../../core/driver.ts';
+import {ThawError} from '../../core/errors.ts';
+import type {JsonObject} from '../../core/json.ts';
+import {readAccount, type Aws, type OpenAws} from './clients.ts';
+import {ask, askFor} from './errors.ts';
+import type {
+  FunctionFound,
+  Have,
+  LogGroupFound,
+  ProvisionedFound,
+  RepositoryFound,
+  RoleFound,
+  ScheduleFound,
+  StatementFound,
+  Tags,
+  VersionFound,
+} from './have.ts';
+import {
+  IMAGE_VARIABLE,
+  LIVE,
+  logGroupName,
+  NONCE_VARIABLE,
+  OWNER_TAG,
+  repositoryName,
+  roleName,
+} from './names.ts';
+import type {AwsOptions} from './options.ts';
+import {settingsOf} from './settings.ts';
+
+/** Versions whose schedules are looked for: DescribeScalableTargets takes no more at a time. */
+const SCHEDULES_MAX = 50;
+
+/** Looks at all that belongs to a function. Reads only; values of its environment are fingerprints from here on. */
+export async function inspectFunction(
+  openAws: OpenAws,
+  context: Context,
+  {name}: FunctionRef,
+  options: AwsOptions,
+): Promise<Have> {
+  const {signal, fingerprintKey} = context;
+  const first = openAws(context, options);
+  const account = await readAccount(first, signal);
+  const {arn: _, ...rest} = account;
+  const aws = openAws(context, {region: account.region, profile: options.profile});
+  const fingerprint = fingerprintWith(fingerprintKey);
+  // Who brings a role or a repository along may not be allowed to look at others.
+  const [fn, role, repository, ownRepository, logs, concurrency] = await Promise.all([
+    readFunction(aws, name, fingerprint, signal),
+    unlessDenied(options.role !== null, readRole(aws, roleName(name, account.region), signal)),
+    unlessDenied(options.repository !== null, readRepository(aws, repositoryName(name), signal)),
+    options.repository === null ? null : readRepository(aws, options.repository, signal),
+    readLogGroup(aws, logGroupName(name), signal),
+    readConcurrency(aws, signal),
+  ]);
+  return {account: rest, concurrency, fn, role, repository, ownRepository, logs};
+}
+
+async function unlessDenied<T>(mayBeDenied: boolean, reading: Promise<T | null>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (mayBeDenied && error instanceof ThawError && error.code === 'PERMISSION_DENIED') return null;
+    throw error;
+  }
+}
+
+async function readConcurrency(aws: Aws, signal: AbortSignal): Promise<Have['concurrency']> {
+  const asked = {action: 'lambda:GetAccountSettings', resource: 'the account'};
+  const lambda = await aws.lambda();
+  const {AccountLimit} = await ask(asked, signal, () => lambda.getAccountSettings({}, {abortSignal: signal}));
+  const max = AccountLimit?.ConcurrentExecutions ?? 0;
+  return {max, unreserved: AccountLimit?.UnreservedConcurrentExecutions ?? max};
+}
+
+async function readFunction(
+  aws: Aws,
+  name: string,
+  fingerprint: FingerprintFn,
+  signal: AbortSignal,
+): Promise<FunctionFound | null> {
+  const lambda = await aws.lambda();
+  const asked = {action: 'lambda:GetFunction', resource: name};
+  const found = await askFor(asked, signal, () =>
+    lambda.getFunction({FunctionName: name}, {abortSignal: signal}),
+  );
+  if (found === null) return null;
+  const live = {FunctionName: name, Qualifier: LIVE};
+  const about = (action: string) => ({action, resource: `${name}:${LIVE}`});
+  const how = {abortSignal: signal};
+  const [versions, alias, url, policy, provisioned] = await Promise.all([
+    readVersions(lambda, name, fingerprint, signal),
+    askFor(about('lambda:GetAlias'), signal, () => lambda.getAlias({FunctionName: name, Name: LIVE}, how)),
+    askFor(about('lambda:GetFunctionUrlConfig'), signal, () => lambda.getFunctionUrlConfig(live, how)),
+    askFor(about('lambda:GetPolicy'), signal, () => lambda.getPolicy(live, how)),
+    readProvisioned(lambda, name, signal),
+  ]);
+  const schedules = await readSchedules(
+    aws,
+    name,
+    versions.map(({version}) => version),
+    signal,
+  );
+  const configuration = readableConfiguration(found.Configuration ?? {}, name);
+  return {
+    arn: configuration.FunctionArn ?? '',
+    ours: found.Tags?.[OWNER_TAG] === name,
+    tags: found.Tags ?? {},
+    state: configuration.State ?? 'Active',
+    stateReason: reasonOf(configuration.StateReasonCode, configuration.StateReason),
+    lastUpdate: configuration.LastUpdateStatus ?? 'Successful',
+    lastUpdateReason: reasonOf(
+      configuration.LastUpdateStatusReasonCode,
+      configuration.LastUpdateStatusReason,
+    ),
+    revision: configuration.RevisionId ?? '',
+    packageType: configuration.PackageType ?? 'Image',
+    latest: settingsOf(configuration, imageOf(found), fingerprint),
+    declared: {
+      image: configuration.Environment?.Variables?.[IMAGE_VARIABLE] ?? null,
+      nonce: configuration.Environment?.Variables?.[NONCE_VARIABLE] ?? null,
+    },
+    imageUri: imageUriOf(found),
+    versions,
+    live: alias?.FunctionVersion ?? null,
+    reserved: found.Concurrency?.ReservedConcurrentExecutions ?? null,
+    url: url && {url: url.FunctionUrl ?? '', auth: url.AuthType === 'NONE' ? 'none' : 'iam'},
+    statements: statementsOf(policy?.Policy ?? null),
+    provisioned,
+    schedules,
+  };
+}
+
+const reasonOf = (code: string | undefined, reason: string | undefined): string | null =>
+  [code, reason].filter((part) => part !== undefined && part !== '').join(': ') || null;
+
+/** @throws ThawError PERMISSION_DENIED if the environment is encrypted with a key that the caller may not use */
+function readableConfiguration(configuration: FunctionConfiguration, name: string): FunctionConfiguration {
+  const {Environment, KMSKeyArn} = configuration;
+  if (Environment?.Error === undefined) return configuration;
+  const resource = KMSKeyArn ?? name;
+  const message = `not allowed: kms:Decrypt on ${resource}, so that the environment of ${name} cannot be compared`;
+  throw new ThawError('PERMISSION_DENIED', message, {provider: 'aws', action: 'kms:Decrypt', resource});
+}
+
+/** The image that `$LATEST` runs, by its digest if Lambda says it. */
+export const imageUriOf = ({Code}: GetFunctionResponse): string | null =>
+  Code?.ResolvedImageUri ?? Code?.ImageUri ?? null;
+
+/** The digest of the image that `$LATEST` runs; a tag alone says nothing. */
+export const imageOf = (found: GetFunctionResponse): string | null =>
+  /@(sha256:[\da-f]{64})$/.exec(imageUriOf(found) ?? '')?.[1] ?? null;
+
+async function readVersions(
+  lambda: Lambda,
+  name: string,
+  fingerprint: FingerprintFn,
+  signal: AbortSignal,
+): Promise<VersionFound[]> {
+  const asked = {action: 'lambda:ListVersionsByFunction', resource: name};
+  const all: FunctionConfiguration[] = [];
+  let marker: string | undefined;
+  do {
+    const page = await ask(asked, signal, () =>
+      lambda.listVersionsByFunction(
+        {FunctionName: name, ...(marker === undefined ? {} : {Marker: marker})},
+        {abortSignal: signal},
+      ),
+    );
+    all.push(...(page.Versions ?? []));
+    marker = page.NextMarker || undefined;
+  } while (marker !== undefined);
+  return all
+    .filter(({Version}) => Version !== undefined && Version !== '$LATEST')
+    .map((configuration) => versionOf(readableConfiguration(configuration, name), fingerprint))
+    .sort((a, b) => Number(a.version) - Number(b.version));
+}
+
+function versionOf(configuration: FunctionConfiguration, fingerprint: FingerprintFn): VersionFound {
+  const {Version = '', LastModified = '', State = 'Active', Environment} = configuration;
+  const image = imageOfVersion(configuration);
+  return {
+    version: Version,
+    at: isoOf(LastModified),
+    image,
+    settings: settingsOf(configuration, image, fingerprint),
+    state: State,
+    replaces: Environment?.Variables?.[NONCE_VARIABLE] ?? null,
+  };
+}
+
+/** Versions are listed without their images: thaw's own variable says it, else the digest that Lambda keeps. */
+function imageOfVersion({Environment, CodeSha256, PackageType}: FunctionConfiguration): Digest | null {
+  const declared = Environment?.Variables?.[IMAGE_VARIABLE];
+  if (declared !== undefined && /^sha256:[\da-f]{64}$/.test(declared)) return declared as Digest;
+  return PackageType === 'Image' && /^[\da-f]{64}$/.test(CodeSha256 ?? '') ? `sha256:${CodeSha256}` : null;
+}
+
+function isoOf(lambdaTime: string): string {
+  const ms = Date.parse(lambdaTime);
+  return Number.isNaN(ms) ? lambdaTime : new Date(ms).toISOString();
+}
+
+async function readProvisioned(
+  lambda: Lambda,
+  name: string,
+  signal: AbortSignal,
+): Promise<ProvisionedFound[]> {
+  const asked = {action: 'lambda:ListProvisionedConcurrencyConfigs', resource: name};
+  const all = await askFor(asked, signal, () =>
+    lambda.listProvisionedConcurrencyConfigs({FunctionName: name, MaxItems: 50}, {abortSignal: signal}),
+  );
+  return (all?.ProvisionedConcurrencyConfigs ?? []).map((config) => {
+    return {
+      version: config.FunctionArn?.split(':').at(-1) ?? '',
+      requested: config.RequestedProvisionedConcurrentExecutions ?? 0,
+      ready: config.AvailableProvisionedConcurrentExecutions ?? 0,
+      status: config.Status ?? 'IN_PROGRESS',
+      reason: config.StatusReason ?? null,
+    };
+  });
+}
+
+async function readSchedules(
+  aws: Aws,
+  name: string,
+  versions: readonly string[],
+  signal: AbortSignal,
+): Promise<ScheduleFound[]> {
+  if (versions.length === 0) return [];
+  const scaling = await aws.scaling();
+  const service = {ServiceNamespace: 'lambda'} as const;
+  const asked = {action: 'application-autoscaling:DescribeScalableTargets', resource: name};
+  const ids = versions.slice(-SCHEDULES_MAX).map((version) => `function:${name}:${version}`);
+  const {ScalableTargets = []} = await ask(asked, signal, () =>
+    scaling.describeScalableTargets({...service, ResourceIds: ids}, {abortSignal: signal}),
+  );
+  return Promise.all(
+    ScalableTargets.map(async ({ResourceId = ''}) => {
+      const about = {action: 'application-autoscaling:DescribeScheduledActions', resource: ResourceId};
+      const {ScheduledActions = []} = await ask(about, signal, () =>
+        scaling.describeScheduledActions({...service, ResourceId}, {abortSignal: signal}),
+      );
+      return {
+        version: ResourceId.split(':').at(-1) ?? '',
+        registered: true,
+        actions: ScheduledActions.map((action) => {
+          return {
+            name: action.ScheduledActionName ?? '',
+            schedule: action.Schedule ?? '',
+            timezone: action.Timezone ?? 'UTC',
+            min: action.ScalableTargetAction?.MinCapacity ?? 0,
+          };
+        }).sort((a, b) => (a.name < b.name ? -1 : 1)),
+      };
+    }),
+  );
+}
+
+function statementsOf(policy: string | null): StatementFound[] {
+  if (policy === null) return [];
+  const {Statement = []} = JSON.parse(policy) as {Statement?: readonly JsonObject[]};
+  return Statement.map((statement) => ({sid: String(statement['Sid'] ?? ''), statement}));
+}
+
+async function readRole(aws: Aws, name: string, signal: AbortSignal): Promise<RoleFound | null> {
+  const iam = await aws.iam();
+  const about = (action: string) => ({action, resource: name});
+  const found = await askFor(about('iam:GetRole'), signal, () =>
+    iam.getRole({RoleName: name}, {abortSignal: signal}),
+  );
+  if (!found?.Role) return null;
+  const attached = await askFor(about('iam:ListAttachedRolePolicies'), signal, () =>
+    iam.listAttachedRolePolicies({RoleName: name}, {abortSignal: signal}),
+  );
+  const {Arn = '', Tags = [], PermissionsBoundary} = found.Role;
+  return {
+    arn: Arn,
+    tags: tagsOf(Tags),
+    boundary: PermissionsBoundary?.PermissionsBoundaryArn ?? null,
+    policies: (attached?.AttachedPolicies ?? []).map(({PolicyArn = ''}) => PolicyArn).sort(),
+  };
+}
+
+async function readRepository(aws: Aws, name: string, signal: AbortSignal): Promise<RepositoryFound | null> {
+  const ecr = await aws.ecr();
+  const how = {abortSignal: signal};
+  const about = (action: string) => ({action, resource: name});
+  const found = await askFor(about('ecr:DescribeRepositories'), signal, () =>
+    ecr.describeRepositories({repositoryNames: [name]}, how),
+  );
+  const repository = found?.repositories?.[0];
+  if (!repository?.repositoryArn) return null;
+  const resourceArn = repository.repositoryArn;
+  const [tags, images] = await Promise.all([
+    askFor(about('ecr:ListTagsForResource'), signal, () => ecr.listTagsForResource({resourceArn}, how)),
+    readImages(aws, name, signal),
+  ]);
+  return {name, uri: repository.repositoryUri ?? '', tags: tagsOf(tags?.tags ?? []), images};
+}
+
+async function readImages(aws: Aws, name: string, signal: AbortSignal): Promise<string[]> {
+  const ecr = await aws.ecr();
+  const digests = new Set<string>();
+  let nextToken: string | undefined;
+  do {
+    const page = await ask({action: 'ecr:ListImages', resource: name}, signal, () =>
+      ecr.listImages(
+        {repositoryName: name, maxResults: 1000, ...(nextToken === undefined ? {} : {nextToken})},
+        {abortSignal: signal},
+      ),
+    );
+    for (const {imageDigest} of page.imageIds ?? []) if (imageDigest !== undefined) digests.add(imageDigest);
+    nextToken = page.nextToken || undefined;
+  } while (nextToken !== undefined);
+  return [...digests].sort();
+}
+
+async function readLogGroup(aws: Aws, name: string, signal: AbortSignal): Promise<LogGroupFound | null> {
+  const logs = await aws.logs();
+  const found = await ask({action: 'logs:DescribeLogGroups', resource: name}, signal, () =>
+    logs.describeLogGroups({logGroupNamePrefix: name}, {abortSignal: signal}),
+  );
+  const group = found.logGroups?.find(({logGroupName}) => logGroupName === name);
+  if (group === undefined) return null;
+  // One of the two names of a log group ends in `:*`, which tags are not found by.
+  const arn = group.logGroupArn ?? group.arn?.replace(/:\*$/, '') ?? '';
+  const tags = await askFor({action: 'logs:ListTagsForResource', resource: name}, signal, () =>
+    logs.listTagsForResource({resourceArn: arn}, {abortSignal: signal}),
+  );
+  return {arn, retentionDays: group.retentionInDays ?? null, tags: tags?.tags ?? {}};
+}
+
+const tagsOf = (tags: readonly {Key?: string | undefined; Value?: string | undefined}[]): Tags =>
+  Object.fromEntries(tags.map(({Key = '', Value = ''}) => [Key, Value]));

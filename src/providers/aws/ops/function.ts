@@ -1,0 +1,224 @@
+import type {FunctionConfiguration} from '@aws-sdk/client-lambda';
+import {ThawError} from '../../../core/errors.ts';
+import type {Op} from '../../../core/driver.ts';
+import {
+  configurationOf,
+  isAsExpected,
+  requestOf,
+  type Configuration,
+  type Expected,
+} from '../configuration.ts';
+import {unless} from '../errors.ts';
+import {imageOf, imageUriOf} from '../inspect.ts';
+import {NONCE_VARIABLE, OWNER_TAG} from '../names.ts';
+import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+
+/** Images of several gigabytes take minutes to be made ready. */
+const UPDATE_MS_MAX = 900_000;
+
+/** The function itself: what CreateFunction and the calls that change it write. */
+export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
+  'lambda:CreateFunction': op(async (job) => {
+    const {args, text, how} = job;
+    const name = text('name');
+    const expected = {configuration: args['configuration'], image: args['image'], nonce: null} as Expected;
+    const there = await readLatest(job);
+    if (there && there.tags[OWNER_TAG] === name && isAsExpected(there.found, there.image, expected)) return;
+    const lambda = await job.aws.lambda();
+    await job.ask('lambda:CreateFunction', name, () =>
+      lambda.createFunction(
+        {
+          FunctionName: name,
+          PackageType: 'Image',
+          Code: {ImageUri: text('imageUri')},
+          Architectures: [text('architecture') as 'arm64' | 'x86_64'],
+          ...requestOf(args['configuration'] as unknown as Configuration),
+          Tags: {...(args['tags'] as {[key: string]: string})},
+          Publish: false,
+        },
+        how,
+      ),
+    );
+  }),
+
+  'lambda:UpdateFunctionConfiguration': op(async (job) => {
+    const {args, text, how} = job;
+    const name = text('name');
+    const wanted = await wantedConfiguration(job);
+    const {found, image} = await mustReadLatest(job);
+    const expected = {configuration: wanted, image: null, nonce: null};
+    if (isAsExpected(found, image, expected) && found.LastUpdateStatus !== 'Failed') return;
+    const lambda = await job.aws.lambda();
+    await job.ask('lambda:UpdateFunctionConfiguration', name, () =>
+      lambda.updateFunctionConfiguration(
+        {FunctionName: name, ...requestOf(wanted), ...revisionOf(args['revision'])},
+        how,
+      ),
+    );
+  }),
+
+  'lambda:UpdateFunctionCode': op(async (job) => {
+    const {args, text, how} = job;
+    const name = text('name');
+    const {found, image, imageUri} = await mustReadLatest(job);
+    const architecture = text('architecture') as 'arm64' | 'x86_64';
+    const isThere = imageUri === args['imageUri'] && (found.Architectures?.[0] ?? 'x86_64') === architecture;
+    if (isThere && found.LastUpdateStatus !== 'Failed') return;
+    refuseUnexpected(job, found, image);
+    const lambda = await job.aws.lambda();
+    await job.ask('lambda:UpdateFunctionCode', name, () =>
+      lambda.updateFunctionCode(
+        {
+          FunctionName: name,
+          ImageUri: text('imageUri'),
+          Architectures: [architecture],
+          Publish: false,
+          ...revisionOf(args['revision'] ?? found.RevisionId ?? null),
+        },
+        how,
+      ),
+    );
+  }),
+
+  'lambda:WaitFunctionUpdated': op(async (job) => {
+    const {args, text} = job;
+    const name = text('name');
+    const expected = args['expected'] as unknown as Expected;
+    return poll(job, `the update of ${name}`, UPDATE_MS_MAX, async () => {
+      const {found, image} = await mustReadLatest(job);
+      // What does not show the last write yet says nothing of how that went.
+      if (!isAsExpected(found, image, expected)) return null;
+      const {State = 'Active', LastUpdateStatus = 'Successful', RevisionId = ''} = found;
+      if (State === 'Failed' || State === 'Deactivated' || State === 'Deleting') {
+        throw failedState(name, State, found.StateReasonCode, found.StateReason);
+      }
+      if (LastUpdateStatus === 'Failed' && args['afterFailure'] !== true) {
+        throw failedState(name, 'Failed', found.LastUpdateStatusReasonCode, found.LastUpdateStatusReason);
+      }
+      const settled = State !== 'Pending' && LastUpdateStatus !== 'InProgress';
+      return settled ? {revision: RevisionId} : null;
+    });
+  }, WAITING),
+
+  'lambda:DeleteFunction': op(async (job) => {
+    const {text, args, how} = job;
+    const lambda = await job.aws.lambda();
+    const version = args['version'] ?? null;
+    const name = text('name');
+    const which = version === null ? {} : {Qualifier: version as string};
+    await unless(['ResourceNotFoundException'], () =>
+      job.ask('lambda:DeleteFunction', version === null ? name : `${name}:${String(version)}`, () =>
+        lambda.deleteFunction({FunctionName: name, ...which}, how),
+      ),
+    );
+  }),
+
+  'lambda:WaitFunctionDeleted': op(async (job) => {
+    const name = job.text('name');
+    return poll(job, `the deletion of ${name}`, UPDATE_MS_MAX, async () =>
+      (await readLatest(job)) === null ? {} : null,
+    );
+  }, WAITING),
+
+  'lambda:PutFunctionConcurrency': op(async (job) => {
+    const {text, args, how} = job;
+    const lambda = await job.aws.lambda();
+    const name = text('name');
+    await job.ask('lambda:PutFunctionConcurrency', name, () =>
+      lambda.putFunctionConcurrency(
+        {FunctionName: name, ReservedConcurrentExecutions: args['reserved'] as number},
+        how,
+      ),
+    );
+  }),
+
+  'lambda:DeleteFunctionConcurrency': op(async (job) => {
+    const lambda = await job.aws.lambda();
+    const name = job.text('name');
+    await job.askFor('lambda:DeleteFunctionConcurrency', name, () =>
+      lambda.deleteFunctionConcurrency({FunctionName: name}, job.how),
+    );
+  }),
+
+  'lambda:TagResource': op(async (job) => {
+    const {text, args, how} = job;
+    const lambda = await job.aws.lambda();
+    const [Resource, name] = [text('arn'), text('name')];
+    const Tags = {...(args['tags'] as {[key: string]: string})};
+    const TagKeys = [...(args['remove'] as string[])];
+    if (Object.keys(Tags).length > 0) {
+      await job.ask('lambda:TagResource', name, () => lambda.tagResource({Resource, Tags}, how));
+    }
+    if (TagKeys.length > 0) {
+      await job.ask('lambda:UntagResource', name, () => lambda.untagResource({Resource, TagKeys}, how));
+    }
+  }),
+});
+
+/** The configuration that is asked for; or that of a version, with the mark of a forced cold start. */
+async function wantedConfiguration(job: Job): Promise<Configuration> {
+  const {args, text, how} = job;
+  const like = args['like'] ?? null;
+  if (like === null) return args['configuration'] as unknown as Configuration;
+  const lambda = await job.aws.lambda();
+  const which = {FunctionName: text('name'), Qualifier: like as string};
+  const found = await job.ask('lambda:GetFunctionConfiguration', `${text('name')}:${String(like)}`, () =>
+    lambda.getFunctionConfiguration(which, how),
+  );
+  const configuration = configurationOf(found);
+  return {...configuration, variables: {...configuration.variables, [NONCE_VARIABLE]: text('nonce')}};
+}
+
+/** `$LATEST`, and the digest of its image; null if there is no such function. */
+export async function readLatest(job: Job): Promise<{
+  readonly found: FunctionConfiguration;
+  readonly image: string | null;
+  readonly imageUri: string | null;
+  readonly tags: {readonly [key: string]: string};
+} | null> {
+  const {text, how} = job;
+  const lambda = await job.aws.lambda();
+  const answer = await job.askFor('lambda:GetFunction', text('name'), () =>
+    lambda.getFunction({FunctionName: text('name')}, how),
+  );
+  return (
+    answer && {
+      found: answer.Configuration ?? {},
+      image: imageOf(answer),
+      imageUri: imageUriOf(answer),
+      tags: answer.Tags ?? {},
+    }
+  );
+}
+
+async function mustReadLatest(job: Job): Promise<NonNullable<Awaited<ReturnType<typeof readLatest>>>> {
+  const latest = await readLatest(job);
+  if (latest === null) throw changedMeanwhile(job.text('name'), {function: job.text('name')});
+  return latest;
+}
+
+/** Refuses to go on from what another deploy has written. */
+export function refuseUnexpected(job: Job, found: FunctionConfiguration, image: string | null): void {
+  const expected = (job.args['expected'] ?? null) as Expected | null;
+  if (expected === null || isAsExpected(found, image, expected)) return;
+  throw changedMeanwhile(job.text('name'), {function: job.text('name')});
+}
+
+const revisionOf = (revision: unknown): {RevisionId?: string} =>
+  typeof revision === 'string' && revision !== '' ? {RevisionId: revision} : {};
+
+export function failedState(
+  name: string,
+  state: string,
+  code: string | undefined,
+  reason: string | undefined,
+): ThawError {
+  const why = [code, reason].filter((part) => part !== undefined && part !== '').join(': ');
+  const message = `${name} is ${state}${why === '' ? '' : `: ${why}`}`;
+  return new ThawError('PROVIDER_REFUSED', message, {
+    provider: 'aws',
+    function: name,
+    state,
+    reason: code ?? state,
+  });
+}

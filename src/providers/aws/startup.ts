@@ -1,0 +1,59 @@
+import type {Deployment, StartupRecord} from '../../core/deployment.ts';
+import type {Context} from '../../core/driver.ts';
+import type {OpenAws} from './clients.ts';
+import {handleOf} from './handle.ts';
+import {readEvents} from './logs.ts';
+import {parseEvidenceLine, parseReportLine, type ReportLine} from './report-line.ts';
+
+/** Log lines come a little later than answers. */
+const WAITS_MS = [0, 1000, 2000, 4000, 8000];
+
+/**
+ * What Lambda itself recorded of these boots: the REPORT of the request that the boot answered first, found by the
+ * evidence that the instance wrote into the same log. Boots whose lines have not come are left out.
+ */
+export async function readStartups(
+  openAws: OpenAws,
+  context: Context,
+  deployment: Deployment,
+  bootIds: readonly string[],
+): Promise<readonly StartupRecord[]> {
+  if (bootIds.length === 0) return [];
+  const handle = handleOf(deployment);
+  const aws = openAws(context, handle);
+  let records: readonly StartupRecord[] = [];
+  for (const waitMs of WAITS_MS) {
+    if (waitMs > 0) await context.ports.clock.sleep(waitMs, context.signal);
+    const lines: string[] = [];
+    for await (const event of readEvents(aws, handle.logGroup, {sinceMs: null}, context.signal)) {
+      lines.push(event.text);
+    }
+    records = startupsIn(lines, bootIds);
+    if (records.length === bootIds.length) break;
+  }
+  return records;
+}
+
+/** Joins what instances and Lambda wrote about the same requests. */
+export function startupsIn(lines: readonly string[], bootIds: readonly string[]): readonly StartupRecord[] {
+  const firstRequests = new Map<string, string>();
+  const reports = new Map<string, ReportLine>();
+  for (const line of lines) {
+    const evidence = parseEvidenceLine(line);
+    if (evidence?.ordinal === 1) firstRequests.set(evidence.bootId, evidence.requestId);
+    const report = parseReportLine(line);
+    if (report !== null) reports.set(report.requestId, report);
+  }
+  return bootIds.flatMap((bootId) => {
+    const report = reports.get(firstRequests.get(bootId) ?? '');
+    if (report === undefined) return [];
+    const {initMs, restoreMs, durationMs, billedMs} = report;
+    const phases = {
+      ...(initMs === null ? {} : {'Init Duration': initMs}),
+      ...(restoreMs === null ? {} : {'Restore Duration': restoreMs}),
+      ...(durationMs === null ? {} : {Duration: durationMs}),
+      ...(billedMs === null ? {} : {'Billed Duration': billedMs}),
+    };
+    return [{bootId, phases, onDemand: initMs !== null || restoreMs !== null}];
+  });
+}
