@@ -87,7 +87,7 @@ export interface EvidenceLine {
 
 /** @returns null for any other line */
 export function parseEvidenceLine(text: string): EvidenceLine | null {
-  if (!text.includes('"evidence"')) return null;
+  if (!text.includes('evidence')) return null;
   let line: {readonly [key: string]: unknown};
   try {
     line = JSON.parse(text.trim()) as typeof line;

@@ -13,7 +13,7 @@ export function lifeChecks({driver: {limits}}: Traits): ConformanceCheck[] {
   return [
     ...(limits.forceCold === 'chill' ? [cold, warm] : []),
     ...(limits.concurrency.max >= 2 ? [joined] : []),
-    queued,
+    limits.whenFull === 'wait' ? queued : refused,
     parallel,
     ...(limits.warm.min ? [prewarmed, warmUpAndDown] : []),
     ...(limits.scaleToZero ? [scaleToZero] : []),
@@ -110,6 +110,28 @@ const queued: ConformanceCheck = {
     const answers = await desk.invokeAtOnce(wanted, 5);
     assert.equal(bootsOf(answers), Math.max(1, maxInstances.min));
     assert.deepEqual(ordinalsOf(answers), [1, 2, 3, 4, 5]);
+  },
+};
+
+const refused: ConformanceCheck = {
+  name: 'more requests than there may be instances get a 429, and the others an answer',
+  async run(harness) {
+    const desk = openDesk(harness);
+    const {concurrency, maxInstances} = harness.driver.limits;
+    const wanted = scaled(harness, concurrency.min, maxInstances.min);
+    await desk.deploy(wanted);
+    const site = harness.driver.open(wanted.options);
+    const target = await desk.deployment(wanted);
+    const sent = Array.from({length: 5}, () => site.invoke(harness.context, target, harness.request));
+    const statuses = (await Promise.all(sent)).map(({status}) => status).sort();
+    assert.equal(statuses[0], 200);
+    assert.equal(statuses.at(-1), 429);
+    assert.ok(
+      statuses.every((status) => status === 200 || status === 429),
+      statuses.join(', '),
+    );
+    const {evidence} = await desk.invoke(wanted);
+    assert.equal(evidence.ordinal, statuses.filter((status) => status === 200).length + 1);
   },
 };
 
