@@ -1,0 +1,239 @@
+import {randomBytes, randomUUID} from 'node:crypto';
+import {messageOf} from '../../../../src/core/errors.ts';
+import {processEngine} from '../../../../src/providers/local/engine-process.ts';
+import type {Digest} from '../../../../src/core/digest.ts';
+import type {Engine, Ready, Running} from '../../../../src/providers/local/engine.ts';
+import {emulateLambda} from '../../../../src/providers/local/emulate/lambda.ts';
+import type {Cloud} from '../cloud.ts';
+import {Refusal} from '../refusal.ts';
+
+/** What sandboxes are made of: a version of a function as it is now. */
+export interface Unit {
+  readonly function: string;
+  readonly version: string;
+  /** Tells the same version's contents apart: `$LATEST` has many. */
+  readonly content: string;
+  readonly repository: string;
+  readonly digest: string;
+  readonly memoryMb: number;
+  readonly timeoutMs: number;
+  readonly env: {readonly [name: string]: string};
+  /** Functions' own limit of executions at once. */
+  readonly reserved: number | null;
+  readonly onLine: (stream: string, text: string) => void;
+}
+
+/** What of Lambda's ways can be had on demand. */
+export interface Behaviour {
+  /** A start that takes longer is broken off, and begun anew as part of the first invocation. */
+  initMs: number;
+  /** The name of a function whose process is ended in the middle of its next invocation. */
+  endsDuringNext: string | null;
+}
+
+export type Kind = 'on-demand' | 'provisioned';
+
+interface Sandbox {
+  readonly key: string;
+  readonly unit: Unit;
+  readonly kind: Kind;
+  readonly id: string;
+  readonly running: Promise<Running>;
+  readonly ready: Promise<Ready>;
+  isReady: boolean;
+  busy: boolean;
+  idleSinceMs: number;
+}
+
+/** Why nothing could be started: the answer is a function error, not a refusal. */
+export class InitFailure extends Error {
+  override readonly name = 'InitFailure';
+}
+
+const keyOf = ({function: name, version, content}: Unit): string => `${name}\n${version}\n${content}`;
+
+/** The sandboxes of all functions: one for each invocation at a time, kept for the next one of the same version. */
+export class Fleet {
+  readonly behaviour: Behaviour = {initMs: 10_000, endsDuringNext: null};
+  readonly #cloud: Cloud;
+  readonly #folderOf: (unit: Unit) => Promise<string>;
+  readonly #sandboxes = new Set<Sandbox>();
+  /** The processes inside of sandboxes. */
+  readonly #processes = new Map<string, Running>();
+
+  constructor(cloud: Cloud, folderOf: (unit: Unit) => Promise<string>) {
+    this.#cloud = cloud;
+    this.#folderOf = folderOf;
+  }
+
+  /** What there is now. */
+  list(): {readonly function: string; readonly version: string; readonly kind: Kind}[] {
+    this.#retireIdle();
+    return [...this.#sandboxes].map(({unit, kind}) => ({
+      function: unit.function,
+      version: unit.version,
+      kind,
+    }));
+  }
+
+  /**
+   * Runs one invocation in a sandbox of its own.
+   *
+   * @param work is told the port at which the sandbox takes events and requests
+   * @throws Refusal TooManyRequestsException
+   * @throws InitFailure
+   */
+  async invoke<T>(unit: Unit, work: (port: number) => Promise<T>): Promise<T> {
+    const sandbox = this.#place(unit);
+    try {
+      const {port} = await sandbox.ready.catch((error: unknown) => {
+        throw new InitFailure(messageOf(error));
+      });
+      const answer = work(port);
+      if (this.behaviour.endsDuringNext === unit.function) {
+        this.behaviour.endsDuringNext = null;
+        setTimeout(() => this.#processes.get(sandbox.id)?.kill(), 1);
+      }
+      return await answer;
+    } finally {
+      sandbox.busy = false;
+      sandbox.idleSinceMs = this.#cloud.clock.now();
+    }
+  }
+
+  /** Has so many sandboxes of a version ready, whoever asks for them or not, and ends what is beyond that. */
+  keep(unit: Unit, wanted: number): void {
+    const kept = [...this.#sandboxes].filter(({key, kind}) => key === keyOf(unit) && kind === 'provisioned');
+    for (let n = kept.length; n < wanted; n++) this.#start(unit, 'provisioned');
+    for (const sandbox of kept.slice(wanted)) void this.#end(sandbox);
+  }
+
+  /** How many sandboxes that are kept can take an invocation at once. */
+  keptReady(unit: Unit): number {
+    return [...this.#sandboxes].filter(
+      ({key, kind, isReady}) => key === keyOf(unit) && kind === 'provisioned' && isReady,
+    ).length;
+  }
+
+  /** Starts a sandbox that nobody has asked for, as Lambda does when it expects somebody. */
+  async startProactively(unit: Unit): Promise<void> {
+    await this.#start(unit, 'on-demand').ready;
+  }
+
+  /** Ends sandboxes, idle or not, and waits until nothing is left of them. */
+  async end(which: (unit: Unit, kind: Kind) => boolean): Promise<void> {
+    const ended = [...this.#sandboxes].filter(({unit, kind}) => which(unit, kind));
+    await Promise.all(ended.map((sandbox) => this.#end(sandbox)));
+  }
+
+  async close(): Promise<void> {
+    while (this.#sandboxes.size > 0) await this.end(() => true);
+  }
+
+  #place(unit: Unit): Sandbox {
+    this.#retireIdle();
+    const busy = [...this.#sandboxes].filter((sandbox) => sandbox.busy);
+    const ofFunction = busy.filter((sandbox) => sandbox.unit.function === unit.function);
+    if (unit.reserved !== null && ofFunction.length >= unit.reserved) {
+      throw tooMany('ReservedFunctionConcurrentInvocationLimitExceeded');
+    }
+    if (busy.length >= this.#cloud.account.concurrency) throw tooMany('ConcurrentInvocationLimitExceeded');
+    const idle = [...this.#sandboxes].filter((sandbox) => !sandbox.busy && sandbox.key === keyOf(unit));
+    const isFirst = (kind: Kind) => idle.find((sandbox) => sandbox.kind === kind && sandbox.isReady);
+    const sandbox = isFirst('provisioned') ?? isFirst('on-demand') ?? this.#start(unit, 'on-demand');
+    sandbox.busy = true;
+    return sandbox;
+  }
+
+  #start(unit: Unit, kind: Kind): Sandbox {
+    const id = randomBytes(16).toString('hex');
+    const engine = emulateLambda(this.#watched(id), {initMs: this.behaviour.initMs});
+    const running = this.#folderOf(unit).then((rootDir) =>
+      engine.start({
+        id,
+        engine: {name: 'process'},
+        rootDir,
+        image: unit.digest as Digest,
+        env: {...unit.env, AWS_REGION: this.#cloud.account.region},
+        memoryMb: unit.memoryMb,
+        cpu: null,
+        concurrency: 1,
+        emulation: {
+          cloud: 'lambda',
+          function: unit.function,
+          version: unit.version,
+          timeoutMs: unit.timeoutMs,
+        },
+        onLine: (_, text) => unit.onLine(id, text),
+      }),
+    );
+    const ready = running.then((run) => run.ready);
+    const sandbox: Sandbox = {
+      key: keyOf(unit),
+      unit,
+      kind,
+      id,
+      running,
+      ready,
+      isReady: false,
+      busy: false,
+      idleSinceMs: this.#cloud.clock.now(),
+    };
+    this.#sandboxes.add(sandbox);
+    const idle = this.#cloud.clock.busy();
+    ready
+      .then(
+        () => (sandbox.isReady = true),
+        () => this.#sandboxes.delete(sandbox),
+      )
+      .finally(idle);
+    void running
+      .then((run) => run.exited)
+      .then(
+        () => this.#sandboxes.delete(sandbox),
+        () => this.#sandboxes.delete(sandbox),
+      );
+    return sandbox;
+  }
+
+  /** The engine that runs the processes, and remembers them by the sandbox that they are in. */
+  #watched(id: string): Engine {
+    return {
+      ...processEngine,
+      start: (launch) => {
+        const running = processEngine.start(launch);
+        this.#processes.set(id, running);
+        void this.#forget(id, running);
+        return running;
+      },
+    };
+  }
+
+  async #forget(id: string, running: Running): Promise<void> {
+    await running.exited;
+    if (this.#processes.get(id) === running) this.#processes.delete(id);
+  }
+
+  #retireIdle(): void {
+    const sinceMs = this.#cloud.clock.now() - this.#cloud.paces.idleMs;
+    for (const sandbox of this.#sandboxes) {
+      const isOld = !sandbox.busy && sandbox.isReady && sandbox.idleSinceMs <= sinceMs;
+      if (isOld && sandbox.kind === 'on-demand') void this.#end(sandbox);
+    }
+  }
+
+  async #end(sandbox: Sandbox): Promise<void> {
+    this.#sandboxes.delete(sandbox);
+    const running = await sandbox.running.catch(() => null);
+    await running?.stop(0);
+  }
+}
+
+const tooMany = (reason: string): Refusal =>
+  new Refusal('TooManyRequestsException', 'Rate Exceeded.', {members: {Reason: reason, Type: 'User'}});
+
+/** The name of a sandbox's log stream. */
+export const streamName = (atMs: number, version: string, id: string): string =>
+  `${new Date(atMs).toISOString().slice(0, 10).replaceAll('-', '/')}/[${version}]${id}`;
+
+export const newRequestId = (): string => randomUUID();
