@@ -83,6 +83,8 @@ export interface EvidenceLine {
   readonly requestId: string;
   readonly bootId: string;
   readonly ordinal: number;
+  /** Since the process was born, when the line was written. */
+  readonly bootAgeMs: number;
 }
 
 /** @returns null for any other line */
@@ -97,7 +99,7 @@ export function parseEvidenceLine(text: string): EvidenceLine | null {
   // A log in JSON may hold the line as it was written, or as a message.
   const inner = typeof line['message'] === 'string' ? parseEvidenceLine(line['message']) : null;
   if (inner !== null) return inner;
-  const {event, requestId, 'thaw-boot': bootId, 'thaw-ordinal': ordinal} = line;
+  const {event, requestId, 'thaw-boot': bootId, 'thaw-ordinal': ordinal, 'thaw-boot-age': age} = line;
   if (event !== 'evidence' || typeof requestId !== 'string' || typeof bootId !== 'string') return null;
-  return {requestId, bootId, ordinal: Number(ordinal)};
+  return {requestId, bootId, ordinal: Number(ordinal), bootAgeMs: Number(age)};
 }

@@ -3,10 +3,12 @@ import type {Context} from '../../core/driver.ts';
 import type {OpenAws} from './clients.ts';
 import {handleOf} from './handle.ts';
 import {readEvents} from './logs.ts';
-import {parseEvidenceLine, parseReportLine, type ReportLine} from './report-line.ts';
+import {parseEvidenceLine, parseReportLine, type EvidenceLine, type ReportLine} from './report-line.ts';
 
 /** Log lines come a little later than answers. */
 const WAITS_MS = [0, 1000, 2000, 4000, 8000];
+/** Between the end of a start and the beginning of the invocation, and what clocks differ by. */
+const SLACK_MS = 50;
 
 /**
  * What Lambda itself recorded of these boots: the REPORT of the request that the boot answered first, found by the
@@ -36,17 +38,18 @@ export async function readStartups(
 
 /** Joins what instances and Lambda wrote about the same requests. */
 export function startupsIn(lines: readonly string[], bootIds: readonly string[]): readonly StartupRecord[] {
-  const firstRequests = new Map<string, string>();
+  const firstRequests = new Map<string, EvidenceLine>();
   const reports = new Map<string, ReportLine>();
   for (const line of lines) {
     const evidence = parseEvidenceLine(line);
-    if (evidence?.ordinal === 1) firstRequests.set(evidence.bootId, evidence.requestId);
+    if (evidence?.ordinal === 1) firstRequests.set(evidence.bootId, evidence);
     const report = parseReportLine(line);
     if (report !== null) reports.set(report.requestId, report);
   }
   return bootIds.flatMap((bootId) => {
-    const report = reports.get(firstRequests.get(bootId) ?? '');
-    if (report === undefined) return [];
+    const first = firstRequests.get(bootId);
+    const report = reports.get(first?.requestId ?? '');
+    if (first === undefined || report === undefined) return [];
     const {initMs, restoreMs, durationMs, billedMs} = report;
     const phases = {
       ...(initMs === null ? {} : {'Init Duration': initMs}),
@@ -54,6 +57,16 @@ export function startupsIn(lines: readonly string[], bootIds: readonly string[])
       ...(durationMs === null ? {} : {Duration: durationMs}),
       ...(billedMs === null ? {} : {'Billed Duration': billedMs}),
     };
-    return [{bootId, phases, onDemand: initMs !== null || restoreMs !== null}];
+    return [{bootId, phases, onDemand: isBornFor(first, report)}];
   });
+}
+
+/**
+ * Whether the instance was started for the request that it answered first. Lambda reports a start with the first
+ * request, however long before that it was: an instance that is older than start and request together was there. A start
+ * that took too long is begun anew as part of the request, and is not reported apart.
+ */
+function isBornFor({bootAgeMs}: EvidenceLine, {initMs, restoreMs, durationMs}: ReportLine): boolean {
+  if (restoreMs !== null) return true;
+  return bootAgeMs <= (initMs ?? 0) + (durationMs ?? 0) + SLACK_MS;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {readdir, readFile, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {LogLine} from '../../../src/core/deployment.ts';
+import type {Context} from '../../../src/core/driver.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {Http} from '../../../src/core/ports.ts';
 import {createRedactor} from '../../../src/core/redact.ts';
@@ -313,7 +314,7 @@ const logs: ConformanceCheck = {
       for await (const line of site.logs(context, deployment, {sinceMs, follow: false})) lines.push(line);
       return lines;
     };
-    const lines = await read(null);
+    const lines = await settled(() => read(null), context);
     assert.ok(lines.length > 0, 'there is no line');
     const times = lines.map((line) => Date.parse(line.at));
     assert.ok(times.every(Number.isFinite), 'a line has no time');
@@ -437,6 +438,18 @@ async function assertStartup(
     assert.deepEqual([record.bootId, record.onDemand], [bootId, onDemand]);
     assert.ok(Object.values(record.phases).every((ms) => ms >= 0));
   }
+}
+
+/** Lines come a little later than what they tell of: reads until there are some, and no more come. */
+async function settled(read: () => Promise<LogLine[]>, {ports, signal}: Context): Promise<LogLine[]> {
+  let lines = await read();
+  for (let round = 0; round < 30; round++) {
+    await ports.clock.sleep(250, signal);
+    const next = await read();
+    if (next.length > 0 && next.length === lines.length) return next;
+    lines = next;
+  }
+  return lines;
 }
 
 async function assertRefused(plan: () => Promise<unknown>, what: string, code?: string): Promise<void> {

@@ -2,6 +2,9 @@ import type {Op} from '../../../core/driver.ts';
 import {unless} from '../errors.ts';
 import type {MakeOp} from './arguments.ts';
 
+/** Lines come so much later than what they tell of. */
+const LATE_MS = 5000;
+
 /** The log group that Lambda writes to. */
 export const logsOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'logs:CreateLogGroup': op(async (job) => {
@@ -50,11 +53,16 @@ export const logsOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     }
   }),
 
+  // Lines that were on their way when the function ended make the group anew: it is looked at once more.
   'logs:DeleteLogGroup': op(async (job) => {
-    const {text, how} = job;
+    const {text, how, context, signal} = job;
     const logs = await job.aws.logs();
-    await job.askFor('logs:DeleteLogGroup', text('name'), () =>
-      logs.deleteLogGroup({logGroupName: text('name')}, how),
-    );
+    const remove = (): Promise<unknown> =>
+      job.askFor('logs:DeleteLogGroup', text('name'), () =>
+        logs.deleteLogGroup({logGroupName: text('name')}, how),
+      );
+    await remove();
+    await context.ports.clock.sleep(LATE_MS, signal);
+    await remove();
   }),
 });

@@ -23,10 +23,6 @@ export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): 
     }
     draft.add('function-gone', 'lambda:WaitFunctionDeleted', {name}, [], 'it uses its role until then');
   }
-  if (isOurs(have.logs)) {
-    const group = logGroupName(name);
-    draft.add('logs', 'logs:DeleteLogGroup', {name: group}, gone('logs', group), 'thaw made it');
-  }
   if (isOurs(have.repository)) {
     const repository = repositoryName(name);
     const why = 'thaw made it, for images of this function';
@@ -35,6 +31,10 @@ export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): 
   if (isOurs(have.role)) {
     const role = roleName(name, have.account.region);
     draft.add('role', 'iam:DeleteRole', {name: role}, gone('role', role), 'thaw made it');
+  }
+  if (isOurs(have.logs)) {
+    const group = logGroupName(name);
+    draft.add('logs', 'logs:DeleteLogGroup', {name: group}, gone('logs', group), 'thaw made it');
   }
   const left = options.repository === null ? {} : {left: `images in ${options.repository}, which is yours`};
   return makePlan('aws', name, draft.steps, {...placeOf(have), ...left});

@@ -247,7 +247,15 @@ describe('a deploy is refused', () => {
       warm: {min: 11, schedule: [{up: '0 8 1 * 1', down: '0 9 * * *', timezone: 'UTC', min: 1}]},
     });
     expect(error.code).toBe('CONFIG_INVALID');
-    const wrong = ['name', 'env.X', 'env.AWS_REGION', 'env.THAW_IMAGE', 'env.1ST', 'secrets.KEY', 'triggers.1'];
+    const wrong = [
+      'name',
+      'env.X',
+      'env.AWS_REGION',
+      'env.THAW_IMAGE',
+      'env.1ST',
+      'secrets.KEY',
+      'triggers.1',
+    ];
     expect(pathsOf(error).sort()).toEqual([...wrong, 'warm.min', 'warm.schedule.0.up'].sort());
   });
 

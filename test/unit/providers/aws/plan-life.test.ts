@@ -132,9 +132,9 @@ describe('a teardown', () => {
     expect(opsOf(planTeardown(fn, options, site()))).toEqual([
       'DeleteFunction',
       'WaitFunctionDeleted',
-      'DeleteLogGroup',
       'DeleteRepository',
       'DeleteRole',
+      'DeleteLogGroup',
     ]);
     expect(planTeardown(fn, options, nothing).steps).toEqual([]);
   });
@@ -154,7 +154,7 @@ describe('a teardown', () => {
 
   it('goes on after one that was cut off', () => {
     expect(opsOf(planTeardown(fn, options, site({state: 'Deleting'})))[0]).toBe('WaitFunctionDeleted');
-    expect(opsOf(planTeardown(fn, options, {...site(), fn: null}))[0]).toBe('DeleteLogGroup');
+    expect(opsOf(planTeardown(fn, options, {...site(), fn: null}))[0]).toBe('DeleteRepository');
   });
 });
 

@@ -69,11 +69,20 @@ describe('the REPORT line', () => {
   });
 });
 
+const evidence = (requestId: string, boot: string, ordinal: number, ageMs: number): string =>
+  JSON.stringify({
+    event: 'evidence',
+    requestId,
+    'thaw-boot': boot,
+    'thaw-ordinal': String(ordinal),
+    'thaw-boot-age': ageMs.toFixed(3),
+  });
+
 describe('the evidence line', () => {
-  const line = JSON.stringify({event: 'evidence', requestId: ID, 'thaw-boot': 'boot-1', 'thaw-ordinal': '1'});
+  const line = evidence(ID, 'boot-1', 1, 812.5);
 
   it('says which boot answered', () => {
-    expect(parseEvidenceLine(line)).toEqual({requestId: ID, bootId: 'boot-1', ordinal: 1});
+    expect(parseEvidenceLine(line)).toEqual({requestId: ID, bootId: 'boot-1', ordinal: 1, bootAgeMs: 812.5});
     expect(parseEvidenceLine(JSON.stringify({level: 'INFO', message: line}))?.bootId).toBe('boot-1');
     expect(parseEvidenceLine('{"event":"ready"}')).toBeNull();
     expect(parseEvidenceLine('"evidence"')).toBeNull();
@@ -81,24 +90,32 @@ describe('the evidence line', () => {
 });
 
 describe('startups', () => {
-  const evidence = (requestId: string, boot: string, ordinal: number): string =>
-    JSON.stringify({event: 'evidence', requestId, 'thaw-boot': boot, 'thaw-ordinal': String(ordinal)});
-  const report = (requestId: string, init: string): string =>
-    `REPORT RequestId: ${requestId}\tDuration: 10 ms\t${init}`;
+  const report = (requestId: string, durationMs: number, init = ''): string =>
+    `REPORT RequestId: ${requestId}\tDuration: ${durationMs} ms\t${init}`;
 
   it('are what Lambda reported of the first request of each boot', () => {
     const lines = [
-      report('r1', 'Init Duration: 800 ms'),
-      evidence('r1', 'cold', 1),
-      evidence('r2', 'cold', 2),
-      report('r2', ''),
-      evidence('r3', 'prewarmed', 1),
-      report('r3', ''),
-      evidence('r4', 'unreported', 1),
+      report('r1', 10, 'Init Duration: 800 ms'),
+      evidence('r1', 'cold', 1, 805),
+      evidence('r2', 'cold', 2, 900),
+      report('r2', 10),
+      evidence('r4', 'unreported', 1, 3),
     ];
-    expect(startupsIn(lines, ['cold', 'prewarmed', 'unreported', 'unknown'])).toEqual([
+    expect(startupsIn(lines, ['cold', 'unreported', 'unknown'])).toEqual([
       {bootId: 'cold', phases: {'Init Duration': 800, Duration: 10}, onDemand: true},
-      {bootId: 'prewarmed', phases: {Duration: 10}, onDemand: false},
     ]);
+  });
+
+  it('were not on demand where the instance is older than its start and its first request', () => {
+    const lines = [report('r1', 10, 'Init Duration: 800 ms'), evidence('r1', 'early', 1, 60_000)];
+    expect(startupsIn(lines, ['early'])[0]?.onDemand).toBe(false);
+    expect(startupsIn([report('r1', 10), evidence('r1', 'kept', 1, 60_000)], ['kept'])[0]?.onDemand).toBe(
+      false,
+    );
+  });
+
+  it('were on demand where a start was begun anew within the request', () => {
+    const lines = [report('r1', 14_000), evidence('r1', 'again', 1, 13_500)];
+    expect(startupsIn(lines, ['again'])[0]).toMatchObject({onDemand: true, phases: {Duration: 14_000}});
   });
 });
