@@ -91,9 +91,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
   const logs = createLogs(cloud);
   const ecr = createEcr(cloud, () => registry);
   const lambda = createLambda({cloud, roles: iam, images: ecr, registry: () => registry, logs, runs});
-  const scaling = createScaling(cloud, (name, alias) =>
-    lambda.inventory().includes(`alias ${name}:${alias}`),
-  );
+  const scaling = createScaling(cloud, lambda.isPublished);
   const s3 = createS3(cloud, (arn, bucket) => lambda.mayBeInvokedBy(arn, 's3.amazonaws.com', bucket));
   const [sqs, ssm, secrets] = [createSqs(cloud), createSsm(cloud), createSecretsManager(cloud)];
   const services: readonly Service[] = [
@@ -141,8 +139,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
     }
     const decoded = open.protocol.decode(request);
     if (decoded === null) {
-      const message = `no operation of ${open.service.scope}: ${request.method} ${request.path}`;
-      return reply(response, refuse(open, new Refusal('UnknownOperationException', message, {status: 404})));
+      return reply(response, await refuseUnknown(open, request));
     }
     const seen: SeenRequest = {
       operation: operationName(open, decoded),
@@ -161,6 +158,16 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
     seen.status = said.status;
     seen.error = refusal;
     reply(response, said);
+  };
+
+  const refuseUnknown = async (open: OpenService, request: WireRequest): Promise<WireAnswer> => {
+    const message = `no operation of ${open.service.scope}: ${request.method} ${request.path}`;
+    const unknown = new Refusal('UnknownOperationException', message, {status: 404});
+    const wrong = await verifySignature(request, account, [Date.now(), clock.now()]).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    return refuse(open, wrong instanceof Refusal ? wrong : unknown);
   };
 
   const decide = async (

@@ -24,7 +24,7 @@ export function readManifest(registry: FakeRegistry, repository: string, digest:
   const kept = registry.manifests.get(`${repository}@${digest}`);
   return kept === undefined
     ? null
-    : {mediaType: kept.type, ...(JSON.parse(kept.bytes.toString('utf8')) as Manifest)};
+    : {...(JSON.parse(kept.bytes.toString('utf8')) as Manifest), mediaType: kept.type};
 }
 
 /** Unpacks images of a registry into folders, each once. */

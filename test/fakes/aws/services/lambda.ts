@@ -46,6 +46,9 @@ export interface LambdaPlane {
   isSigned(path: string): boolean;
   /** Lets whoever may read a function's policy know whether a service may invoke it. */
   mayBeInvokedBy(arn: string, service: string, sourceArn: string): boolean;
+  /** Whether there is such a version or alias of a function. */
+  isPublished(name: string, qualifier: string): boolean;
+  /** Starts a sandbox that nobody has asked for yet. */
   startProactively(name: string, qualifier: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -285,6 +288,10 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
           [undefined, sourceArn].includes(Condition?.['ArnLike']?.['AWS:SourceArn']) &&
           [undefined, account.id].includes(Condition?.['StringEquals']?.['AWS:SourceAccount']),
       );
+    },
+    isPublished(name, qualifier) {
+      const fn = functions.all.get(name);
+      return fn !== undefined && (fn.aliases.has(qualifier) || fn.versions.has(qualifier));
     },
     startProactively(name, qualifier) {
       const {fn, version} = invocable({name, qualifier});

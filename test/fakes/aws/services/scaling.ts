@@ -23,11 +23,11 @@ const SCHEDULE =
 /**
  * Application Auto Scaling, of provisioned concurrency alone.
  *
- * @param hasAlias whether there is what a resource id names: `function:<name>:<alias>`
+ * @param isPublished whether there is what a resource id names: `function:<name>:<alias or version>`
  */
 export function createScaling(
   {clock, account, pageSize}: Cloud,
-  hasAlias: (name: string, alias: string) => boolean,
+  isPublished: (name: string, qualifier: string) => boolean,
 ): Service {
   const targets = new Map<string, Target>();
   const actions = new Map<string, Action>();
@@ -65,7 +65,7 @@ export function createScaling(
       const {ResourceId: resource = '', MinCapacity: min, MaxCapacity: max} = input;
       checkKind(input.ServiceNamespace, input.ScalableDimension);
       const [, name = '', alias = ''] = /^function:([\w-]+):([\w-]+)$/.exec(resource) ?? [];
-      if (name === '' || /^\d+$/.test(alias) || !hasAlias(name, alias)) {
+      if (name === '' || !isPublished(name, alias)) {
         throw invalid(`ResourceId not found: ${resource}`);
       }
       const before = targets.get(resource);

@@ -1,0 +1,85 @@
+import {GetCallerIdentityCommand, STSClient} from '@aws-sdk/client-sts';
+import * as L from '@aws-sdk/client-lambda';
+import {describe, expect, it} from 'vitest';
+import {connection, openForTest, refusal} from './open-for-test.ts';
+
+describe('a request', () => {
+  it('fails as it is told to, once', async () => {
+    const {aws, lambda} = await openForTest({runs: false});
+    const list = () => lambda.send(new L.ListFunctionsCommand({}));
+    aws.faults.at(0, 'throttle');
+    aws.faults.at(1, '500');
+    aws.faults.at(2, '503');
+    aws.faults.at(3, 'reset');
+    expect(await refusal(list())).toMatchObject({name: 'TooManyRequestsException', status: 429});
+    expect(await refusal(list())).toMatchObject({name: 'ServiceException', status: 500});
+    expect((await refusal(list())).status).toBe(503);
+    expect((await refusal(list())).message).toMatch(/ECONNRESET|socket hang up|aborted/);
+    await list();
+    aws.faults.on('sts:GetCallerIdentity', 'throttle');
+    const sts = new STSClient(connection(aws));
+    await list();
+    expect(await refusal(sts.send(new GetCallerIdentityCommand({})))).toMatchObject({
+      name: 'Throttling',
+      status: 400,
+    });
+    expect(aws.requests.map(({error, status}) => error ?? status)).toEqual([
+      'TooManyRequestsException',
+      'ServiceException',
+      'ServiceUnavailableException',
+      null,
+      200,
+      200,
+      'Throttling',
+    ]);
+  });
+
+  it('may have been done though its answer was lost, and reads may be spared', async () => {
+    const test = await openForTest({runs: false});
+    const name = await test.created();
+    test.aws.faults.onNextWrite('reset after');
+    await test.lambda.send(new L.GetFunctionCommand({FunctionName: name}));
+    const change = new L.UpdateFunctionConfigurationCommand({FunctionName: name, Timeout: 9});
+    expect((await refusal(test.lambda.send(change))).message).not.toBe('it was not refused');
+    await test.pass(5000);
+    const {Timeout} = await test.lambda.send(new L.GetFunctionConfigurationCommand({FunctionName: name}));
+    expect(Timeout).toBe(9);
+  });
+
+  it('may never be answered', async () => {
+    const {aws, lambda} = await openForTest({runs: false});
+    aws.faults.at(0, 'timeout');
+    const given = lambda.send(new L.ListFunctionsCommand({}), {abortSignal: AbortSignal.timeout(300)});
+    expect((await refusal(given)).name).toBe('AbortError');
+  });
+});
+
+describe('the clock', () => {
+  it('passes long waits at once, the shorter ones first, and short ones as they are', async () => {
+    const {aws, pass} = await openForTest({runs: false});
+    const order: string[] = [];
+    const realMs = performance.now();
+    await Promise.all([
+      pass(600_000).then(() => order.push('ten minutes')),
+      pass(60_000).then(() => order.push('a minute')),
+    ]);
+    expect(order).toEqual(['a minute', 'ten minutes']);
+    expect(performance.now() - realMs).toBeLessThan(20_000);
+    const beforeMs = aws.clock.monotonicMs();
+    const realBeforeMs = performance.now();
+    await pass(50);
+    const difference = aws.clock.monotonicMs() - beforeMs - (performance.now() - realBeforeMs);
+    expect(Math.abs(difference)).toBeLessThan(1);
+  });
+
+  it('stands while something is under way', async () => {
+    const {aws, pass} = await openForTest({runs: false});
+    const done = aws.clock.busy();
+    let passed = false;
+    const waiting = pass(60_000).then(() => (passed = true));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(passed).toBe(false);
+    done();
+    await waiting;
+  });
+});
