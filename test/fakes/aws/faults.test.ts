@@ -46,6 +46,26 @@ describe('a request', () => {
     expect(Timeout).toBe(9);
   });
 
+  it('fails with whatever refusal it is told to, and as all others do once the network is gone', async () => {
+    const {aws, lambda} = await openForTest({runs: false});
+    const list = () => lambda.send(new L.ListFunctionsCommand({}));
+    aws.faults.on('lambda:ListFunctions', {type: 'ServiceQuotaExceeded', message: 'no more', status: 402});
+    expect(await refusal(list())).toEqual({name: 'ServiceQuotaExceeded', message: 'no more', status: 402});
+    aws.faults.from(1, 'reset');
+    await list();
+    for (let n = 0; n < 3; n++) expect((await refusal(list())).status).toBeUndefined();
+    aws.faults.clear();
+    await list();
+  });
+
+  it('to the registry may fail too', async () => {
+    const {aws} = await openForTest({runs: false});
+    aws.breakRegistry(1, '500');
+    const statuses = [];
+    for (let n = 0; n < 3; n++) statuses.push((await fetch(`http://${aws.registry.host}/v2/`)).status);
+    expect(statuses).toEqual([401, 500, 401]);
+  });
+
   it('may never be answered', async () => {
     const {aws, lambda} = await openForTest({runs: false});
     aws.faults.at(0, 'timeout');

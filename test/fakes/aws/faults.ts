@@ -9,7 +9,9 @@ export type Fault =
   /** It is done, and the connection is cut in place of the answer. */
   | 'reset after'
   /** It is not done, and no answer ever comes. */
-  | 'timeout';
+  | 'timeout'
+  /** Any other refusal: its type, and what is said. */
+  | {readonly type: string; readonly message: string; readonly status?: number};
 
 /** What is known of a request when it is decided whether it fails. */
 interface Asked {
@@ -17,12 +19,13 @@ interface Asked {
   readonly reads: boolean;
 }
 
-/** Which requests fail, and how. Each fault happens once. */
+/** Which requests fail, and how. Each fault happens once, but that of `from`. */
 export class Faults {
   #count = 0;
   readonly #byNumber = new Map<number, Fault>();
   readonly #byOperation = new Map<string, Fault[]>();
   #nextWrite: Fault | null = null;
+  #all: {readonly from: number; readonly fault: Fault} | null = null;
 
   /** How many API requests there have been since the beginning, or since `clear`. */
   get count(): number {
@@ -32,6 +35,11 @@ export class Faults {
   /** @param n 0: the next request to any service */
   at(n: number, fault: Fault): void {
     this.#byNumber.set(this.#count + n, fault);
+  }
+
+  /** From the n-th request on, every request fails: the network is gone. */
+  from(n: number, fault: Fault): void {
+    this.#all = {from: this.#count + n, fault};
   }
 
   /** @param operation `lambda:CreateFunction`; said twice, the next two fail */
@@ -49,6 +57,7 @@ export class Faults {
     this.#byNumber.clear();
     this.#byOperation.clear();
     this.#nextWrite = null;
+    this.#all = null;
   }
 
   /** Decides over a request, and counts it. */
@@ -57,6 +66,7 @@ export class Faults {
     const numbered = this.#byNumber.get(n) ?? null;
     this.#byNumber.delete(n);
     if (numbered !== null) return numbered;
+    if (this.#all !== null && n >= this.#all.from) return this.#all.fault;
     const named = this.#byOperation.get(operation)?.shift() ?? null;
     if (named !== null || reads) return named;
     const written = this.#nextWrite;

@@ -1,7 +1,11 @@
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {buffer} from 'node:stream/consumers';
-import {startFakeRegistry, type FakeRegistry} from '../../unit/image/registry/fake-registry.ts';
+import {
+  startFakeRegistry,
+  type FakeRegistry,
+  type Fault as RegistryFault,
+} from '../../unit/image/registry/fake-registry.ts';
 import {Account} from './account.ts';
 import {createSkippingClock, type SkippingClock} from './clock.ts';
 import {PACES, type Cloud, type Paces, type Service} from './cloud.ts';
@@ -53,6 +57,8 @@ export interface FakeAws {
   readonly account: Account;
   readonly faults: Faults;
   readonly registry: FakeRegistry;
+  /** @param n 0: the next request to the registry */
+  breakRegistry(n: number, fault: RegistryFault): void;
   readonly requests: readonly SeenRequest[];
   /** The operations that changed something, or tried. */
   writes(): readonly string[];
@@ -91,7 +97,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
   const logs = createLogs(cloud);
   const ecr = createEcr(cloud, () => registry);
   const lambda = createLambda({cloud, roles: iam, images: ecr, registry: () => registry, logs, runs});
-  const scaling = createScaling(cloud, lambda.isPublished);
+  const scaling = createScaling(cloud, (name, qualifier) => lambda.isPublished(name, qualifier));
   const s3 = createS3(cloud, (arn, bucket) => lambda.mayBeInvokedBy(arn, 's3.amazonaws.com', bucket));
   const [sqs, ssm, secrets] = [createSqs(cloud), createSsm(cloud), createSecretsManager(cloud)];
   const services: readonly Service[] = [
@@ -110,8 +116,16 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
   const byScope = new Map(services.map((service) => [service.scope, service]));
   const opened = new Map<string, Promise<OpenService>>();
 
+  const registryFaults = new Map<number, RegistryFault>();
+  let registryRequests = 0;
   const registry = await startFakeRegistry({
     ...ecr.registryOptions,
+    fault() {
+      const n = registryRequests++;
+      const fault = registryFaults.get(n) ?? null;
+      registryFaults.delete(n);
+      return fault;
+    },
     other: (request, response) => {
       response.once('close', clock.busy());
       return ecr.registryOptions.other?.(request, response) ?? false;
@@ -247,6 +261,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
     account,
     faults,
     registry,
+    breakRegistry: (n, fault) => void registryFaults.set(registryRequests + n, fault),
     requests,
     writes: () => requests.filter(({reads}) => !reads).map(({operation}) => operation),
     inventory: () => services.flatMap((service) => service.inventory()).sort(),
@@ -295,7 +310,11 @@ function plain(status: number, type: string, message: string): WireAnswer {
   };
 }
 
-function brokenBy(fault: 'throttle' | '500' | '503' | 'reset' | 'timeout', {service}: OpenService): Refusal {
+function brokenBy(fault: Fault, {service}: OpenService): Refusal {
+  if (typeof fault === 'object') {
+    const {type, message, status = null} = fault;
+    return new Refusal(type, message, {status});
+  }
   if (fault === 'throttle') {
     const {type, status, message} = service.throttled;
     return new Refusal(type, message, {status});

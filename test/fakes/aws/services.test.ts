@@ -71,7 +71,8 @@ describe('ECR', () => {
 
     await pushed();
     const [from] = [...aws.registry.manifests.values()];
-    for (const link of [...aws.registry.links]) aws.registry.links.add(link.replace(/^[^@]+/, 'scores'));
+    for (const link of Array.from(aws.registry.links))
+      aws.registry.links.add(link.replace(/^[^@]+/, 'scores'));
     const put = () =>
       fetch(`${registry}/scores/manifests/v1`, {
         method: 'PUT',

@@ -147,7 +147,7 @@ export class Fleet {
 
   #start(unit: Unit, kind: Kind): Sandbox {
     const id = randomBytes(16).toString('hex');
-    const engine = emulateLambda(this.#watched(id), {initMs: this.behaviour.initMs});
+    const engine = emulateLambda(this.#watched(id, kind), {initMs: this.behaviour.initMs});
     const running = this.#folderOf(unit).then((rootDir) =>
       engine.start({
         id,
@@ -197,11 +197,13 @@ export class Fleet {
   }
 
   /** The engine that runs the processes, and remembers them by the sandbox that they are in. */
-  #watched(id: string): Engine {
+  #watched(id: string, kind: Kind): Engine {
     return {
       ...processEngine,
       start: (launch) => {
-        const running = processEngine.start(launch);
+        const type = kind === 'provisioned' ? 'provisioned-concurrency' : 'on-demand';
+        const env = {...launch.env, AWS_LAMBDA_INITIALIZATION_TYPE: type};
+        const running = processEngine.start({...launch, env});
         this.#processes.set(id, running);
         void this.#forget(id, running);
         return running;
