@@ -58,6 +58,16 @@ describe('a request', () => {
     await list();
   });
 
+  it('is throttled where there are too many in a second', async () => {
+    const {aws, lambda, pass} = await openForTest({runs: false, requestsPerSecond: 15});
+    const list = () => lambda.send(new L.ListFunctionsCommand({}));
+    const answers = await Promise.allSettled(Array.from({length: 20}, list));
+    expect(answers.filter(({status}) => status === 'fulfilled')).toHaveLength(15);
+    await pass(1000);
+    await list();
+    expect(aws.requests.filter(({status}) => status === 429)).toHaveLength(5);
+  });
+
   it('to the registry may fail too', async () => {
     const {aws} = await openForTest({runs: false});
     aws.breakRegistry(1, '500');

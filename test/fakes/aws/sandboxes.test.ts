@@ -158,6 +158,32 @@ describe('provisioned concurrency', () => {
   });
 });
 
+describe('SnapStart', () => {
+  it('restores versions of images that allow it, and says what that took', async () => {
+    const test = await openForTest();
+    const labels = {'com.amazonaws.lambda.feature.snapstart': 'Allow'};
+    const SnapStart = {ApplyOn: 'PublishedVersions'} as const;
+    const name = await test.created({SnapStart}, {handler: HANDLER, labels});
+    const version = await test.published(name);
+    const first = await test.invoke(name, version, {});
+    expect([first.body['type'], first.ordinal, first.hasInit]).toEqual(['snap-start', 1, false]);
+    expect(first.report).toMatch(/\tRestore Duration: [\d.]+ ms\tBilled Restore Duration: \d+ ms\t/);
+    expect(first.log).toContain('"thaw-restored":"1"');
+    const second = await test.invoke(name, version, {});
+    expect([second.boot, second.ordinal, second.report.includes('Restore')]).toEqual([first.boot, 2, false]);
+    await test.aws.fleet.end((_, kind) => kind === 'snap-start');
+    const third = await test.invoke(name, version, {});
+    expect([third.ordinal, third.boot === first.boot]).toEqual([1, false]);
+    expect(test.aws.fleet.list()).toEqual([{function: name, version, kind: 'snap-start'}]);
+  });
+
+  it('is refused to images without the label', async () => {
+    const test = await openForTest();
+    const name = await test.created({SnapStart: {ApplyOn: 'PublishedVersions'}});
+    expect((await refusal(test.published(name))).message).toContain('feature.snapstart=Allow');
+  });
+});
+
 describe('a function URL', () => {
   const post = (url: string, headers: {[name: string]: string} = {}, body: unknown = ROW) =>
     fetch(url, {

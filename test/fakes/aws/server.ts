@@ -11,6 +11,7 @@ import {createSkippingClock, type SkippingClock} from './clock.ts';
 import {PACES, type Cloud, type Paces, type Service} from './cloud.ts';
 import {answer, check, isRead, openService, operationName, refuse, type OpenService} from './dispatch.ts';
 import {Faults, type Fault} from './faults.ts';
+import {Rate} from './rate.ts';
 import {Refusal} from './refusal.ts';
 import type {Fleet} from './sandboxes/fleet.ts';
 import {createEcr, type Images} from './services/ecr.ts';
@@ -34,6 +35,8 @@ export interface FakeAwsOptions {
   readonly pageSize?: number;
   /** Whether invocations run images; false for tests of the control plane alone. */
   readonly runs?: boolean;
+  /** How many requests Lambda's control plane takes in a second: 15 in a real account; any number if not given. */
+  readonly requestsPerSecond?: number;
 }
 
 /** A request that was made, and what came of it. */
@@ -88,6 +91,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
   const account = new Account(accountId, region);
   const clock = createSkippingClock();
   const faults = new Faults();
+  const rate = new Rate(clock, options.requestsPerSecond ?? Infinity);
   const requests: SeenRequest[] = [];
   let url = '';
   const cloud: Cloud = {clock, account, paces: {...PACES, ...paces}, pageSize, origin: () => url};
@@ -164,7 +168,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
       error: null,
     };
     requests.push(seen);
-    const fault = faults.take(seen);
+    const fault = faults.take(seen) ?? (rate.take(seen.operation) ? null : 'throttle');
     if (fault === 'reset') return void response.socket?.resetAndDestroy();
     if (fault === 'timeout') return;
     const {said, refusal} = await decide(open, decoded, request, fault, seen);

@@ -1,4 +1,4 @@
-import {randomBytes, randomUUID} from 'node:crypto';
+import {randomBytes} from 'node:crypto';
 import {messageOf} from '../../../../src/core/errors.ts';
 import {processEngine} from '../../../../src/providers/local/engine-process.ts';
 import type {Digest} from '../../../../src/core/digest.ts';
@@ -6,6 +6,7 @@ import type {Engine, Ready, Running} from '../../../../src/providers/local/engin
 import {emulateLambda} from '../../../../src/providers/local/emulate/lambda.ts';
 import type {Cloud} from '../cloud.ts';
 import {Refusal} from '../refusal.ts';
+import {RestoreGate} from './restore-gate.ts';
 
 /** What sandboxes are made of: a version of a function as it is now. */
 export interface Unit {
@@ -20,6 +21,8 @@ export interface Unit {
   readonly env: {readonly [name: string]: string};
   /** Functions' own limit of executions at once. */
   readonly reserved: number | null;
+  /** Whether its sandboxes go on from a snapshot. */
+  readonly snapStart: boolean;
   readonly onLine: (stream: string, text: string) => void;
 }
 
@@ -31,7 +34,7 @@ export interface Behaviour {
   endsDuringNext: string | null;
 }
 
-export type Kind = 'on-demand' | 'provisioned';
+export type Kind = 'on-demand' | 'provisioned' | 'snap-start';
 
 interface Sandbox {
   readonly key: string;
@@ -39,6 +42,10 @@ interface Sandbox {
   readonly kind: Kind;
   readonly id: string;
   readonly running: Promise<Running>;
+  /** Holds a process that shall be restored; null for other kinds. */
+  readonly gate: Promise<RestoreGate> | null;
+  /** It is a snapshot still. */
+  isHeld: boolean;
   readonly ready: Promise<Ready>;
   isReady: boolean;
   busy: boolean;
@@ -69,7 +76,8 @@ export class Fleet {
   /** What there is now. */
   list(): {readonly function: string; readonly version: string; readonly kind: Kind}[] {
     this.#retireIdle();
-    return [...this.#sandboxes].map(({unit, kind}) => ({
+    const there = [...this.#sandboxes].filter(({isHeld}) => !isHeld);
+    return there.map(({unit, kind}) => ({
       function: unit.function,
       version: unit.version,
       kind,
@@ -79,17 +87,21 @@ export class Fleet {
   /**
    * Runs one invocation in a sandbox of its own.
    *
-   * @param work is told the port at which the sandbox takes events and requests
+   * @param work is told the port at which the sandbox takes events and requests, and how its log is to be read
    * @throws Refusal TooManyRequestsException
    * @throws InitFailure
    */
-  async invoke<T>(unit: Unit, work: (port: number) => Promise<T>): Promise<T> {
+  async invoke<T>(
+    unit: Unit,
+    work: (port: number, render: (line: string) => string) => Promise<T>,
+  ): Promise<T> {
     const sandbox = this.#place(unit);
     try {
       const {port} = await sandbox.ready.catch((error: unknown) => {
         throw new InitFailure(messageOf(error));
       });
-      const answer = work(port);
+      const gate = await sandbox.gate;
+      const answer = work(port, (line) => gate?.render(line) ?? line);
       if (this.behaviour.endsDuringNext === unit.function) {
         this.behaviour.endsDuringNext = null;
         setTimeout(() => this.#processes.get(sandbox.id)?.kill(), 1);
@@ -98,7 +110,14 @@ export class Fleet {
     } finally {
       sandbox.busy = false;
       sandbox.idleSinceMs = this.#cloud.clock.now();
+      if (unit.snapStart) this.snapshot(unit);
     }
+  }
+
+  /** Has a process of a version held where its snapshot is taken, for the next sandbox that is made from it. */
+  snapshot(unit: Unit): void {
+    const held = [...this.#sandboxes].some(({key, isHeld}) => key === keyOf(unit) && isHeld);
+    if (!held) this.#start(unit, 'snap-start');
   }
 
   /** Has so many sandboxes of a version ready, whoever asks for them or not, and ends what is beyond that. */
@@ -140,16 +159,38 @@ export class Fleet {
     if (busy.length >= this.#cloud.account.concurrency) throw tooMany('ConcurrentInvocationLimitExceeded');
     const idle = [...this.#sandboxes].filter((sandbox) => !sandbox.busy && sandbox.key === keyOf(unit));
     const isFirst = (kind: Kind) => idle.find((sandbox) => sandbox.kind === kind && sandbox.isReady);
-    const sandbox = isFirst('provisioned') ?? isFirst('on-demand') ?? this.#start(unit, 'on-demand');
+    const found = isFirst('provisioned') ?? isFirst('on-demand') ?? isFirst('snap-start');
+    const sandbox = found ?? (unit.snapStart ? this.#restore(unit) : this.#start(unit, 'on-demand'));
     sandbox.busy = true;
     return sandbox;
   }
 
+  /** Goes on from a snapshot; there is one by the time that somebody needs it. */
+  #restore(unit: Unit): Sandbox {
+    this.snapshot(unit);
+    const held = [...this.#sandboxes].find(({key, isHeld}) => key === keyOf(unit) && isHeld) as Sandbox;
+    held.isHeld = false;
+    void this.#release(held);
+    return held;
+  }
+
+  async #release(sandbox: Sandbox): Promise<void> {
+    const gate = await sandbox.gate;
+    await Promise.race([gate?.held, sandbox.ready.catch(() => undefined)]);
+    gate?.release();
+    await sandbox.ready.then(
+      () => gate?.restored(),
+      () => undefined,
+    );
+  }
+
   #start(unit: Unit, kind: Kind): Sandbox {
     const id = randomBytes(16).toString('hex');
-    const engine = emulateLambda(this.#watched(id, kind), {initMs: this.behaviour.initMs});
-    const running = this.#folderOf(unit).then((rootDir) =>
-      engine.start({
+    const gate = kind === 'snap-start' ? RestoreGate.open() : null;
+    // What a snapshot is made of may take its time.
+    const initMs = kind === 'snap-start' ? 600_000 : this.behaviour.initMs;
+    const running = Promise.all([this.#folderOf(unit), gate]).then(([rootDir, opened]) =>
+      emulateLambda(this.#watched(id, kind, opened), {initMs}).start({
         id,
         engine: {name: 'process'},
         rootDir,
@@ -164,7 +205,7 @@ export class Fleet {
           version: unit.version,
           timeoutMs: unit.timeoutMs,
         },
-        onLine: (_, text) => unit.onLine(id, text),
+        onLine: (_, text) => unit.onLine(id, opened?.render(text) ?? text),
       }),
     );
     const ready = running.then((run) => run.ready);
@@ -174,6 +215,8 @@ export class Fleet {
       kind,
       id,
       running,
+      gate,
+      isHeld: kind === 'snap-start',
       ready,
       isReady: false,
       busy: false,
@@ -181,6 +224,7 @@ export class Fleet {
     };
     this.#sandboxes.add(sandbox);
     const idle = this.#cloud.clock.busy();
+    void gate?.then(({held}) => held).then(idle);
     ready
       .then(
         () => (sandbox.isReady = true),
@@ -197,12 +241,15 @@ export class Fleet {
   }
 
   /** The engine that runs the processes, and remembers them by the sandbox that they are in. */
-  #watched(id: string, kind: Kind): Engine {
+  #watched(id: string, kind: Kind, gate: RestoreGate | null): Engine {
     return {
       ...processEngine,
       start: (launch) => {
-        const type = kind === 'provisioned' ? 'provisioned-concurrency' : 'on-demand';
-        const env = {...launch.env, AWS_LAMBDA_INITIALIZATION_TYPE: type};
+        const env: {[name: string]: string} = {
+          ...launch.env,
+          AWS_LAMBDA_INITIALIZATION_TYPE: kind === 'provisioned' ? 'provisioned-concurrency' : kind,
+        };
+        if (gate !== null) env['AWS_LAMBDA_RUNTIME_API'] = gate.before(env['AWS_LAMBDA_RUNTIME_API'] ?? '');
         const running = processEngine.start({...launch, env});
         this.#processes.set(id, running);
         void this.#forget(id, running);
@@ -220,7 +267,7 @@ export class Fleet {
     const sinceMs = this.#cloud.clock.now() - this.#cloud.paces.idleMs;
     for (const sandbox of this.#sandboxes) {
       const isOld = !sandbox.busy && sandbox.isReady && sandbox.idleSinceMs <= sinceMs;
-      if (isOld && sandbox.kind === 'on-demand') void this.#end(sandbox);
+      if (isOld && sandbox.kind !== 'provisioned') void this.#end(sandbox);
     }
   }
 
@@ -228,6 +275,7 @@ export class Fleet {
     this.#sandboxes.delete(sandbox);
     const running = await sandbox.running.catch(() => null);
     await running?.stop(0);
+    await (await sandbox.gate)?.close();
   }
 }
 
@@ -237,5 +285,3 @@ const tooMany = (reason: string): Refusal =>
 /** The name of a sandbox's log stream. */
 export const streamName = (atMs: number, version: string, id: string): string =>
   `${new Date(atMs).toISOString().slice(0, 10).replaceAll('-', '/')}/[${version}]${id}`;
-
-export const newRequestId = (): string => randomUUID();

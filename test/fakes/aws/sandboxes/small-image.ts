@@ -22,6 +22,8 @@ export interface SmallImageParts {
   readonly handler?: string;
   /** Makes another image of the same parts. */
   readonly label?: string;
+  /** Labels of the image's configuration. */
+  readonly labels?: {readonly [name: string]: string};
 }
 
 /**
@@ -30,7 +32,7 @@ export interface SmallImageParts {
  */
 export async function makeSmallImage(
   layoutDir: string,
-  {name = 'credit-scoring', handler, label = 'first'}: SmallImageParts = {},
+  {name = 'credit-scoring', handler, label = 'first', labels = {}}: SmallImageParts = {},
 ): Promise<ImageOnDisk> {
   const model = await readFile(fixture('linear.onnx'));
   const manifest: ServeManifest = {
@@ -76,7 +78,7 @@ export async function makeSmallImage(
     JSON.stringify({
       architecture: 'amd64',
       os: 'linux',
-      config: {Entrypoint: ['/opt/thaw/bin/node', '/opt/thaw/runtime/server.cjs']},
+      config: {Entrypoint: ['/opt/thaw/bin/node', '/opt/thaw/runtime/server.cjs'], Labels: labels},
       rootfs: {type: 'layers', diff_ids: packed.map(({diffId}) => diffId)},
       history: packed.map(({role}) => ({created_by: role})),
     }),

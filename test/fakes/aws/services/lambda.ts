@@ -84,6 +84,7 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       timeoutMs: configuration.timeout * 1000,
       env: configuration.environment,
       reserved: fn.reserved,
+      snapStart: configuration.snapStart === 'PublishedVersions' && version.version !== '$LATEST',
       onLine: (id, text) => {
         const stream = streamName(version.modifiedMs, version.version, id);
         logs.write(group, stream, renderPlatformLine(text, format, clock.now()));
@@ -106,6 +107,11 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       if (version === undefined || contentOf(version) !== unit.content) return true;
       return kind === 'provisioned' && !wanted.has(version);
     });
+    for (const version of fn.versions.values()) {
+      if (version.code.kind !== 'image') continue;
+      const unit = unitOf(fn, version);
+      if (unit.snapStart) fleet.snapshot(unit);
+    }
     for (const [version, count] of wanted) {
       if (version.code.kind === 'image') fleet.keep(unitOf(fn, version), count);
     }
@@ -127,7 +133,10 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
     );
   };
 
-  const run = (target: Target, work: (port: number) => Promise<WireAnswer>): Promise<WireAnswer> => {
+  const run = <T>(
+    target: Target,
+    work: (port: number, render: (line: string) => string) => Promise<T>,
+  ): Promise<T> => {
     if (!runs) throw new Refusal('ServiceException', 'this fake runs nothing', {status: 500});
     const {fn, version} = invocable(target);
     return fleet.invoke(unitOf(fn, version), work);
@@ -152,17 +161,20 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       ...(input.ClientContext !== undefined && {'x-amz-client-context': input.ClientContext}),
     };
     const path = '/2015-03-31/functions/function/invocations';
-    const answered = run(target, (port) => send(port, {method: 'POST', path, headers, body: payload}));
+    const answered = run(target, async (port, render) => {
+      const answer = await send(port, {method: 'POST', path, headers, body: payload});
+      return {answer, render};
+    });
     if (type === 'Event') {
       answered.catch(() => undefined);
       return {StatusCode: 202};
     }
     const ExecutedVersion = version.version;
     try {
-      const answer = await answered;
+      const {answer, render} = await answered;
       const tail = Buffer.from(answer.headers['x-amz-log-result'] ?? '', 'base64').toString('utf8');
       const format: LogFormat = version.configuration.logging.LogFormat ?? 'Text';
-      const lines = tail.split('\n').map((line) => renderPlatformLine(line, format, clock.now()));
+      const lines = tail.split('\n').map((line) => renderPlatformLine(render(line), format, clock.now()));
       return {
         StatusCode: answer.status,
         ExecutedVersion,
