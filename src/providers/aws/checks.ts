@@ -29,8 +29,8 @@ export function createChecks(openAws: OpenAws): readonly Check[] {
       const asked = {action: 'sts:GetCallerIdentity', resource: 'the caller'};
       return {ok: true, found: await ask(asked, signal, () => sts.config.region()), remedy: null};
     }),
-    check('AWS credentials', async (aws, {signal}) => {
-      const {arn, region} = await readAccount(aws, signal);
+    check('AWS credentials', async (aws, context) => {
+      const {arn, region} = await readAccount(aws, context);
       return {ok: true, found: `${arn} in ${region}`, remedy: null};
     }),
     check('Lambda quotas', async (aws, {signal}) => {
@@ -63,8 +63,8 @@ export function createChecks(openAws: OpenAws): readonly Check[] {
       );
       return {ok: true, found: 'allowed', remedy: null};
     }),
-    check('least IAM policy', async (aws, {signal}) => {
-      const {id, region, partition} = await readAccount(aws, signal);
+    check('least IAM policy', async (aws, context) => {
+      const {id, region, partition} = await readAccount(aws, context);
       const policy = leastPolicy({partition, account: id, region, function: '*'});
       return {ok: true, found: JSON.stringify(policy), remedy: null};
     }),

@@ -6,7 +6,7 @@ import type {IAM} from '@aws-sdk/client-iam';
 import type {Lambda} from '@aws-sdk/client-lambda';
 import type {STS} from '@aws-sdk/client-sts';
 import type {Context} from '../../core/driver.ts';
-import {ask} from './errors.ts';
+import {look} from './errors.ts';
 
 /** Which credentials and which region: a region of null is the one that the environment or the profile names. */
 export type Place = {readonly region: string | null; readonly profile: string | null};
@@ -41,9 +41,18 @@ export function createOpenAws(): OpenAws {
   };
 }
 
+/** Without these the SDK waits for ever. */
+const CONNECT_MS_MAX = 10_000;
+const ANSWER_MS_MAX = 30_000;
+
 function openServices({region, profile}: Place): Aws {
   const config = {
     maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: CONNECT_MS_MAX,
+      requestTimeout: ANSWER_MS_MAX,
+      throwOnRequestTimeout: true,
+    },
     ...(region === null ? {} : {region}),
     ...(profile === null ? {} : {profile}),
   };
@@ -76,12 +85,15 @@ export type Account = {readonly id: string; readonly partition: string; readonly
  *
  * @throws ThawError CREDENTIALS_MISSING, also where no region is set; PROVIDER_UNREACHABLE
  */
-export async function readAccount(aws: Aws, signal: AbortSignal): Promise<Account & {readonly arn: string}> {
+export async function readAccount(
+  aws: Aws,
+  context: Pick<Context, 'ports' | 'signal'>,
+): Promise<Account & {readonly arn: string}> {
   const asked = {action: 'sts:GetCallerIdentity', resource: 'the caller'};
   const sts = await aws.sts();
-  const region = await ask(asked, signal, () => sts.config.region());
-  const {Account: id = '', Arn: arn = ''} = await ask(asked, signal, () =>
-    sts.getCallerIdentity({}, {abortSignal: signal}),
+  const region = await look(asked, context, () => sts.config.region());
+  const {Account: id = '', Arn: arn = ''} = await look(asked, context, () =>
+    sts.getCallerIdentity({}, {abortSignal: context.signal}),
   );
   return {id, arn, region, partition: arn.split(':')[1] || 'aws'};
 }

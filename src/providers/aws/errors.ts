@@ -1,6 +1,6 @@
 import {messageOf, systemCode, ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
-import type {Retry} from '../../core/driver.ts';
+import type {Context, Retry} from '../../core/driver.ts';
 
 /** A call as AWS names it, and what it was about. */
 export interface Asked {
@@ -145,8 +145,37 @@ export async function askFor<T>(
   signal: AbortSignal,
   call: () => Promise<T>,
 ): Promise<T | null> {
+  return nullIfMissing(ask(asked, signal, call));
+}
+
+/** Reads are tried again for so long, if they fail in a way that passes. */
+const READ_MS_MAX = 30_000;
+const READ_WAIT_MS = {first: 300, max: 3000};
+
+/** Reads from AWS: what passes is tried again for half a minute. */
+export async function look<T>(asked: Asked, {ports, signal}: Looking, call: () => Promise<T>): Promise<T> {
+  const {clock} = ports;
+  const untilMs = clock.monotonicMs() + READ_MS_MAX;
+  for (let waitMs = READ_WAIT_MS.first; ; waitMs = Math.min(READ_WAIT_MS.max, waitMs * 2)) {
+    try {
+      return await ask(asked, signal, call);
+    } catch (error) {
+      if (!isTransient(error) || clock.monotonicMs() >= untilMs) throw error;
+      await clock.sleep(waitMs, signal);
+    }
+  }
+}
+
+type Looking = Pick<Context, 'ports' | 'signal'>;
+
+/** The same, where what is asked for may not be there. */
+export async function lookFor<T>(asked: Asked, context: Looking, call: () => Promise<T>): Promise<T | null> {
+  return nullIfMissing(look(asked, context, call));
+}
+
+async function nullIfMissing<T>(answer: Promise<T>): Promise<T | null> {
   try {
-    return await ask(asked, signal, call);
+    return await answer;
   } catch (error) {
     if (error instanceof ThawError && isNotFound(error)) return null;
     throw error;

@@ -4,7 +4,7 @@ import type {Context, FunctionRef} from '../../core/driver.ts';
 import {ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
 import {readAccount, type Aws, type OpenAws} from './clients.ts';
-import {ask, askFor} from './errors.ts';
+import {look, lookFor} from './errors.ts';
 import type {
   FunctionFound,
   Have,
@@ -39,20 +39,20 @@ export async function inspectFunction(
   {name}: FunctionRef,
   options: AwsOptions,
 ): Promise<Have> {
-  const {signal, fingerprintKey} = context;
+  const {fingerprintKey} = context;
   const first = openAws(context, options);
-  const account = await readAccount(first, signal);
+  const account = await readAccount(first, context);
   const {arn: _, ...rest} = account;
   const aws = openAws(context, {region: account.region, profile: options.profile});
   const fingerprint = fingerprintWith(fingerprintKey);
   // Who brings a role or a repository along may not be allowed to look at others.
   const [fn, role, repository, ownRepository, logs, concurrency] = await Promise.all([
-    readFunction(aws, name, fingerprint, signal),
-    unlessDenied(options.role !== null, readRole(aws, roleName(name, account.region), signal)),
-    unlessDenied(options.repository !== null, readRepository(aws, repositoryName(name), signal)),
-    options.repository === null ? null : readRepository(aws, options.repository, signal),
-    readLogGroup(aws, logGroupName(name), signal),
-    readConcurrency(aws, signal),
+    readFunction(aws, name, fingerprint, context),
+    unlessDenied(options.role !== null, readRole(aws, roleName(name, account.region), context)),
+    unlessDenied(options.repository !== null, readRepository(aws, repositoryName(name), context)),
+    options.repository === null ? null : readRepository(aws, options.repository, context),
+    readLogGroup(aws, logGroupName(name), context),
+    readConcurrency(aws, context),
   ]);
   return {account: rest, concurrency, fn, role, repository, ownRepository, logs};
 }
@@ -66,10 +66,12 @@ async function unlessDenied<T>(mayBeDenied: boolean, reading: Promise<T | null>)
   }
 }
 
-async function readConcurrency(aws: Aws, signal: AbortSignal): Promise<Have['concurrency']> {
+async function readConcurrency(aws: Aws, context: Context): Promise<Have['concurrency']> {
   const asked = {action: 'lambda:GetAccountSettings', resource: 'the account'};
   const lambda = await aws.lambda();
-  const {AccountLimit} = await ask(asked, signal, () => lambda.getAccountSettings({}, {abortSignal: signal}));
+  const {AccountLimit} = await look(asked, context, () =>
+    lambda.getAccountSettings({}, {abortSignal: context.signal}),
+  );
   const max = AccountLimit?.ConcurrentExecutions ?? 0;
   return {max, unreserved: AccountLimit?.UnreservedConcurrentExecutions ?? max};
 }
@@ -78,29 +80,29 @@ async function readFunction(
   aws: Aws,
   name: string,
   fingerprint: FingerprintFn,
-  signal: AbortSignal,
+  context: Context,
 ): Promise<FunctionFound | null> {
   const lambda = await aws.lambda();
   const asked = {action: 'lambda:GetFunction', resource: name};
-  const found = await askFor(asked, signal, () =>
-    lambda.getFunction({FunctionName: name}, {abortSignal: signal}),
+  const found = await lookFor(asked, context, () =>
+    lambda.getFunction({FunctionName: name}, {abortSignal: context.signal}),
   );
   if (found === null) return null;
   const live = {FunctionName: name, Qualifier: LIVE};
   const about = (action: string) => ({action, resource: `${name}:${LIVE}`});
-  const how = {abortSignal: signal};
+  const how = {abortSignal: context.signal};
   const [versions, alias, url, policy, provisioned] = await Promise.all([
-    readVersions(lambda, name, fingerprint, signal),
-    askFor(about('lambda:GetAlias'), signal, () => lambda.getAlias({FunctionName: name, Name: LIVE}, how)),
-    askFor(about('lambda:GetFunctionUrlConfig'), signal, () => lambda.getFunctionUrlConfig(live, how)),
-    askFor(about('lambda:GetPolicy'), signal, () => lambda.getPolicy(live, how)),
-    readProvisioned(lambda, name, signal),
+    readVersions(lambda, name, fingerprint, context),
+    lookFor(about('lambda:GetAlias'), context, () => lambda.getAlias({FunctionName: name, Name: LIVE}, how)),
+    lookFor(about('lambda:GetFunctionUrlConfig'), context, () => lambda.getFunctionUrlConfig(live, how)),
+    lookFor(about('lambda:GetPolicy'), context, () => lambda.getPolicy(live, how)),
+    readProvisioned(lambda, name, context),
   ]);
   const schedules = await readSchedules(
     aws,
     name,
     versions.map(({version}) => version),
-    signal,
+    context,
   );
   const configuration = readableConfiguration(found.Configuration ?? {}, name);
   return {
@@ -156,16 +158,16 @@ async function readVersions(
   lambda: Lambda,
   name: string,
   fingerprint: FingerprintFn,
-  signal: AbortSignal,
+  context: Context,
 ): Promise<VersionFound[]> {
   const asked = {action: 'lambda:ListVersionsByFunction', resource: name};
   const all: FunctionConfiguration[] = [];
   let marker: string | undefined;
   do {
-    const page = await ask(asked, signal, () =>
+    const page = await look(asked, context, () =>
       lambda.listVersionsByFunction(
         {FunctionName: name, ...(marker === undefined ? {} : {Marker: marker})},
-        {abortSignal: signal},
+        {abortSignal: context.signal},
       ),
     );
     all.push(...(page.Versions ?? []));
@@ -202,14 +204,13 @@ function isoOf(lambdaTime: string): string {
   return Number.isNaN(ms) ? lambdaTime : new Date(ms).toISOString();
 }
 
-async function readProvisioned(
-  lambda: Lambda,
-  name: string,
-  signal: AbortSignal,
-): Promise<ProvisionedFound[]> {
+async function readProvisioned(lambda: Lambda, name: string, context: Context): Promise<ProvisionedFound[]> {
   const asked = {action: 'lambda:ListProvisionedConcurrencyConfigs', resource: name};
-  const all = await askFor(asked, signal, () =>
-    lambda.listProvisionedConcurrencyConfigs({FunctionName: name, MaxItems: 50}, {abortSignal: signal}),
+  const all = await lookFor(asked, context, () =>
+    lambda.listProvisionedConcurrencyConfigs(
+      {FunctionName: name, MaxItems: 50},
+      {abortSignal: context.signal},
+    ),
   );
   return (all?.ProvisionedConcurrencyConfigs ?? []).map((config) => {
     return {
@@ -226,21 +227,21 @@ async function readSchedules(
   aws: Aws,
   name: string,
   versions: readonly string[],
-  signal: AbortSignal,
+  context: Context,
 ): Promise<ScheduleFound[]> {
   if (versions.length === 0) return [];
   const scaling = await aws.scaling();
   const service = {ServiceNamespace: 'lambda'} as const;
   const asked = {action: 'application-autoscaling:DescribeScalableTargets', resource: name};
   const ids = versions.slice(-SCHEDULES_MAX).map((version) => `function:${name}:${version}`);
-  const {ScalableTargets = []} = await ask(asked, signal, () =>
-    scaling.describeScalableTargets({...service, ResourceIds: ids}, {abortSignal: signal}),
+  const {ScalableTargets = []} = await look(asked, context, () =>
+    scaling.describeScalableTargets({...service, ResourceIds: ids}, {abortSignal: context.signal}),
   );
   return Promise.all(
     ScalableTargets.map(async ({ResourceId = ''}) => {
       const about = {action: 'application-autoscaling:DescribeScheduledActions', resource: ResourceId};
-      const {ScheduledActions = []} = await ask(about, signal, () =>
-        scaling.describeScheduledActions({...service, ResourceId}, {abortSignal: signal}),
+      const {ScheduledActions = []} = await look(about, context, () =>
+        scaling.describeScheduledActions({...service, ResourceId}, {abortSignal: context.signal}),
       );
       return {
         version: ResourceId.split(':').at(-1) ?? '',
@@ -264,15 +265,15 @@ function statementsOf(policy: string | null): StatementFound[] {
   return Statement.map((statement) => ({sid: String(statement['Sid'] ?? ''), statement}));
 }
 
-async function readRole(aws: Aws, name: string, signal: AbortSignal): Promise<RoleFound | null> {
+async function readRole(aws: Aws, name: string, context: Context): Promise<RoleFound | null> {
   const iam = await aws.iam();
   const about = (action: string) => ({action, resource: name});
-  const found = await askFor(about('iam:GetRole'), signal, () =>
-    iam.getRole({RoleName: name}, {abortSignal: signal}),
+  const found = await lookFor(about('iam:GetRole'), context, () =>
+    iam.getRole({RoleName: name}, {abortSignal: context.signal}),
   );
   if (!found?.Role) return null;
-  const attached = await askFor(about('iam:ListAttachedRolePolicies'), signal, () =>
-    iam.listAttachedRolePolicies({RoleName: name}, {abortSignal: signal}),
+  const attached = await lookFor(about('iam:ListAttachedRolePolicies'), context, () =>
+    iam.listAttachedRolePolicies({RoleName: name}, {abortSignal: context.signal}),
   );
   const {Arn = '', Tags = [], PermissionsBoundary} = found.Role;
   return {
@@ -283,32 +284,32 @@ async function readRole(aws: Aws, name: string, signal: AbortSignal): Promise<Ro
   };
 }
 
-async function readRepository(aws: Aws, name: string, signal: AbortSignal): Promise<RepositoryFound | null> {
+async function readRepository(aws: Aws, name: string, context: Context): Promise<RepositoryFound | null> {
   const ecr = await aws.ecr();
-  const how = {abortSignal: signal};
+  const how = {abortSignal: context.signal};
   const about = (action: string) => ({action, resource: name});
-  const found = await askFor(about('ecr:DescribeRepositories'), signal, () =>
+  const found = await lookFor(about('ecr:DescribeRepositories'), context, () =>
     ecr.describeRepositories({repositoryNames: [name]}, how),
   );
   const repository = found?.repositories?.[0];
   if (!repository?.repositoryArn) return null;
   const resourceArn = repository.repositoryArn;
   const [tags, images] = await Promise.all([
-    askFor(about('ecr:ListTagsForResource'), signal, () => ecr.listTagsForResource({resourceArn}, how)),
-    readImages(aws, name, signal),
+    lookFor(about('ecr:ListTagsForResource'), context, () => ecr.listTagsForResource({resourceArn}, how)),
+    readImages(aws, name, context),
   ]);
   return {name, uri: repository.repositoryUri ?? '', tags: tagsOf(tags?.tags ?? []), images};
 }
 
-async function readImages(aws: Aws, name: string, signal: AbortSignal): Promise<string[]> {
+async function readImages(aws: Aws, name: string, context: Context): Promise<string[]> {
   const ecr = await aws.ecr();
   const digests = new Set<string>();
   let nextToken: string | undefined;
   do {
-    const page = await ask({action: 'ecr:ListImages', resource: name}, signal, () =>
+    const page = await look({action: 'ecr:ListImages', resource: name}, context, () =>
       ecr.listImages(
         {repositoryName: name, maxResults: 1000, ...(nextToken === undefined ? {} : {nextToken})},
-        {abortSignal: signal},
+        {abortSignal: context.signal},
       ),
     );
     for (const {imageDigest} of page.imageIds ?? []) if (imageDigest !== undefined) digests.add(imageDigest);
@@ -317,17 +318,17 @@ async function readImages(aws: Aws, name: string, signal: AbortSignal): Promise<
   return [...digests].sort();
 }
 
-async function readLogGroup(aws: Aws, name: string, signal: AbortSignal): Promise<LogGroupFound | null> {
+async function readLogGroup(aws: Aws, name: string, context: Context): Promise<LogGroupFound | null> {
   const logs = await aws.logs();
-  const found = await ask({action: 'logs:DescribeLogGroups', resource: name}, signal, () =>
-    logs.describeLogGroups({logGroupNamePrefix: name}, {abortSignal: signal}),
+  const found = await look({action: 'logs:DescribeLogGroups', resource: name}, context, () =>
+    logs.describeLogGroups({logGroupNamePrefix: name}, {abortSignal: context.signal}),
   );
   const group = found.logGroups?.find(({logGroupName}) => logGroupName === name);
   if (group === undefined) return null;
   // One of the two names of a log group ends in `:*`, which tags are not found by.
   const arn = group.logGroupArn ?? group.arn?.replace(/:\*$/, '') ?? '';
-  const tags = await askFor({action: 'logs:ListTagsForResource', resource: name}, signal, () =>
-    logs.listTagsForResource({resourceArn: arn}, {abortSignal: signal}),
+  const tags = await lookFor({action: 'logs:ListTagsForResource', resource: name}, context, () =>
+    logs.listTagsForResource({resourceArn: arn}, {abortSignal: context.signal}),
   );
   return {arn, retentionDays: group.retentionInDays ?? null, tags: tags?.tags ?? {}};
 }

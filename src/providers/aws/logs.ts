@@ -1,7 +1,7 @@
 import type {Deployment, LogLine, LogQuery} from '../../core/deployment.ts';
 import type {Context} from '../../core/driver.ts';
 import type {Aws, OpenAws} from './clients.ts';
-import {askFor} from './errors.ts';
+import {lookFor} from './errors.ts';
 import {handleOf} from './handle.ts';
 
 /** One event of CloudWatch Logs. */
@@ -25,19 +25,19 @@ export async function* readEvents(
   aws: Aws,
   logGroupName: string,
   {sinceMs}: {readonly sinceMs: number | null},
-  signal: AbortSignal,
+  context: Context,
 ): AsyncIterable<LogEvent> {
   const logs = await aws.logs();
   let nextToken: string | undefined;
   do {
-    const page = await askFor({action: 'logs:FilterLogEvents', resource: logGroupName}, signal, () =>
+    const page = await lookFor({action: 'logs:FilterLogEvents', resource: logGroupName}, context, () =>
       logs.filterLogEvents(
         {
           logGroupName,
           ...(sinceMs === null ? {} : {startTime: sinceMs}),
           ...(nextToken === undefined ? {} : {nextToken}),
         },
-        {abortSignal: signal},
+        {abortSignal: context.signal},
       ),
     );
     for (const {eventId = '', timestamp = 0, logStreamName = '', message = ''} of page?.events ?? []) {
@@ -60,7 +60,7 @@ export async function* readLogs(
   const shown = new Map<string, number>();
   let fromMs = sinceMs;
   for (;;) {
-    for await (const event of readEvents(aws, handle.logGroup, {sinceMs: fromMs}, signal)) {
+    for await (const event of readEvents(aws, handle.logGroup, {sinceMs: fromMs}, context)) {
       if (shown.has(event.id)) continue;
       shown.set(event.id, event.atMs);
       yield* linesOf(event);

@@ -27,7 +27,7 @@ export async function readStartups(
   for (const waitMs of WAITS_MS) {
     if (waitMs > 0) await context.ports.clock.sleep(waitMs, context.signal);
     const lines: string[] = [];
-    for await (const event of readEvents(aws, handle.logGroup, {sinceMs: null}, context.signal)) {
+    for await (const event of readEvents(aws, handle.logGroup, {sinceMs: null}, context)) {
       lines.push(event.text);
     }
     records = startupsIn(lines, bootIds);
