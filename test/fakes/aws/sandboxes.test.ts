@@ -152,9 +152,30 @@ describe('provisioned concurrency', () => {
     const move = {FunctionName: name, Name: 'live', FunctionVersion: '2'};
     await test.lambda.send(new L.UpdateAliasCommand(move));
     expect((await test.lambda.send(get)).Status).toBe('IN_PROGRESS');
+    const alias = new L.GetAliasCommand({FunctionName: name, Name: 'live'});
+    expect((await test.lambda.send(alias)).RoutingConfig?.AdditionalVersionWeights).toEqual({'1': 1});
+    const early = test.lambda.send(new L.PutProvisionedConcurrencyConfigCommand(put));
+    expect((await refusal(early)).message).toContain('Alias with weights');
     await test.pass(30_000);
+    expect((await test.lambda.send(alias)).RoutingConfig).toBeUndefined();
     expect((await test.lambda.send(get)).Status).toBe('READY');
     expect(test.aws.fleet.list()).toEqual([{function: name, version: '2', kind: 'provisioned'}]);
+  });
+});
+
+describe('what cannot start', () => {
+  it('cannot be provisioned either', async () => {
+    const test = await openForTest();
+    const name = await test.created({}, {handler: 'this is no handler'});
+    const Qualifier = await test.published(name);
+    const put = {FunctionName: name, Qualifier, ProvisionedConcurrentExecutions: 1};
+    await test.lambda.send(new L.PutProvisionedConcurrencyConfigCommand(put));
+    await test.pass(30_000);
+    const get = new L.GetProvisionedConcurrencyConfigCommand({FunctionName: name, Qualifier});
+    expect(await test.lambda.send(get)).toMatchObject({
+      Status: 'FAILED',
+      StatusReason: 'FUNCTION_ERROR_INIT_FAILURE',
+    });
   });
 });
 

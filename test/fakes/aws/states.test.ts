@@ -143,6 +143,7 @@ describe('provisioned concurrency', () => {
     expect((await refusal(put('$LATEST'))).message).toContain('unpublished');
     expect((await put('live')).Status).toBe('IN_PROGRESS');
     expect((await refusal(put('1'))).message).toContain('already Provisioned version');
+    expect((await refusal(put('live', 3))).message).toContain('A previous request is being processed');
     expect((await get()).AllocatedProvisionedConcurrentExecutions).toBe(0);
     await test.pass(30_000);
     expect(await get()).toMatchObject({Status: 'READY', AllocatedProvisionedConcurrentExecutions: 2});

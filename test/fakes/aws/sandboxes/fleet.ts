@@ -65,6 +65,8 @@ export class Fleet {
   readonly #cloud: Cloud;
   readonly #folderOf: (unit: Unit) => Promise<string>;
   readonly #sandboxes = new Set<Sandbox>();
+  /** What could not be kept ready. */
+  readonly #failed = new Set<string>();
   /** The processes inside of sandboxes. */
   readonly #processes = new Map<string, Running>();
 
@@ -132,6 +134,11 @@ export class Fleet {
     return [...this.#sandboxes].filter(
       ({key, kind, isReady}) => key === keyOf(unit) && kind === 'provisioned' && isReady,
     ).length;
+  }
+
+  /** Whether a sandbox that should be kept could not start. */
+  keptFailed(unit: Unit): boolean {
+    return this.#failed.has(keyOf(unit));
   }
 
   /** Starts a sandbox that nobody has asked for, as Lambda does when it expects somebody. */
@@ -228,7 +235,10 @@ export class Fleet {
     ready
       .then(
         () => (sandbox.isReady = true),
-        () => this.#sandboxes.delete(sandbox),
+        () => {
+          this.#sandboxes.delete(sandbox);
+          if (kind === 'provisioned') this.#failed.add(sandbox.key);
+        },
       )
       .finally(idle);
     void running

@@ -224,6 +224,8 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       ...accessApi(functions, cloud),
       ...concurrencyApi(functions, cloud, {
         onChange: tend,
+        failed: (fn, version) =>
+          runs && version.code.kind === 'image' && fleet.keptFailed(unitOf(fn, version)),
         ready: (fn, version) =>
           runs && version.code.kind === 'image' ? fleet.keptReady(unitOf(fn, version)) : Infinity,
       }),

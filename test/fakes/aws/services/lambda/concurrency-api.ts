@@ -13,6 +13,8 @@ export interface Kept {
   readonly onChange: (fn: FunctionRecord) => void;
   /** How many sandboxes of a version are ready; Infinity where nothing runs at all. */
   readonly ready: (fn: FunctionRecord, version: Version) => number;
+  /** Whether a sandbox of a version could not start. */
+  readonly failed: (fn: FunctionRecord, version: Version) => boolean;
 }
 
 /** Reserved and provisioned concurrency. */
@@ -62,12 +64,16 @@ export function concurrencyApi(functions: Functions, cloud: Cloud, kept: Kept): 
     const isTime = clock.now() - sinceMs >= paces.provisionMs && functions.stateOf(version) === 'Active';
     const ready = Math.min(requested, kept.ready(fn, version));
     const allocated = isTime ? ready : 0;
-    const status: Lambda.ProvisionedConcurrencyStatusEnum = allocated === requested ? 'READY' : 'IN_PROGRESS';
+    const failed = isTime && allocated < requested && kept.failed(fn, version);
+    const status: Lambda.ProvisionedConcurrencyStatusEnum =
+      allocated === requested ? 'READY' : failed ? 'FAILED' : 'IN_PROGRESS';
     return {
       RequestedProvisionedConcurrentExecutions: requested,
       AvailableProvisionedConcurrentExecutions: allocated,
       AllocatedProvisionedConcurrentExecutions: allocated,
       Status: status,
+      // serverless/serverless#7250
+      ...(failed && {StatusReason: 'FUNCTION_ERROR_INIT_FAILURE'}),
       LastModified: new Date(modifiedMs).toISOString().replace('Z', '+0000'),
     };
   };
@@ -104,6 +110,10 @@ export function concurrencyApi(functions: Functions, cloud: Cloud, kept: Kept): 
         );
       }
       const version = functions.version(fn, key);
+      // hashicorp/terraform-provider-aws#48116
+      if (fn.aliases.get(key)?.routing !== undefined || functions.movedFrom(fn, key) !== null) {
+        throw invalid('Alias with weights can not be used with Provisioned Concurrency');
+      }
       if (version.configuration.snapStart === 'PublishedVersions') {
         throw invalid('Provisioned Concurrency is not supported for functions with SnapStart enabled.');
       }
@@ -124,6 +134,13 @@ export function concurrencyApi(functions: Functions, cloud: Cloud, kept: Kept): 
       } else checkUnreserved(wanted, `${fn.name}:${key}`);
       const now = clock.now();
       const before = fn.provisioned.get(key);
+      // hashicorp/terraform-provider-aws#13967
+      if (before !== undefined && render(fn, key).Status === 'IN_PROGRESS') {
+        throw new Refusal(
+          'ResourceConflictException',
+          'A previous request is being processed. Please try again shortly',
+        );
+      }
       if (before === undefined) {
         fn.provisioned.set(key, {requested: wanted, sinceMs: now, modifiedMs: now});
       } else {

@@ -395,7 +395,14 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
         );
       }
       const routing = input.RoutingConfig?.AdditionalVersionWeights;
-      const made = {name, version, description: input.Description ?? '', revision: randomUUID(), routing};
+      const made = {
+        name,
+        version,
+        description: input.Description ?? '',
+        revision: randomUUID(),
+        routing,
+        move: null,
+      };
       fn.aliases.set(name, made);
       return renderAlias(fn, name);
     },
@@ -410,6 +417,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
       const provisioned = fn.provisioned.get(alias.name);
       if (provisioned !== undefined && (input.FunctionVersion ?? alias.version) !== alias.version) {
         provisioned.sinceMs = clock.now();
+        alias.move = {from: alias.version, untilMs: clock.now() + paces.provisionMs};
       }
       alias.version = input.FunctionVersion ?? alias.version;
       alias.description = input.Description ?? alias.description;
@@ -438,13 +446,16 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
 
   function renderAlias(fn: FunctionRecord, aliasName: string): Lambda.AliasConfiguration {
     const {name, version, description, revision, routing} = functions.alias(fn, aliasName);
+    const from = functions.movedFrom(fn, name);
+    // hashicorp/terraform-provider-aws#48116: until the new version is provisioned, all weight is on the old one.
+    const weights = routing ?? (from === null ? undefined : {[from]: 1});
     return {
       AliasArn: functionArn(account, fn.name, name),
       Name: name,
       FunctionVersion: version,
       Description: description,
       RevisionId: revision,
-      RoutingConfig: routing && {AdditionalVersionWeights: routing},
+      RoutingConfig: weights && {AdditionalVersionWeights: weights},
     };
   }
 

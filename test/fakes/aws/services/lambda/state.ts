@@ -60,6 +60,8 @@ export interface Alias {
   description: string;
   revision: string;
   routing: {readonly [version: string]: number} | undefined;
+  /** Where it came from, and until when it shows: only where concurrency is provisioned. */
+  move: {readonly from: string; readonly untilMs: number} | null;
 }
 
 export interface Url {
@@ -153,6 +155,12 @@ export class Functions {
       'ResourceNotFoundException',
       `Cannot find alias arn: ${functionArn(this.#cloud.account, fn.name, name)}`,
     );
+  }
+
+  /** The version that an alias is moving away from; null: it is not. */
+  movedFrom(fn: FunctionRecord, aliasName: string): string | null {
+    const move = fn.aliases.get(aliasName)?.move ?? null;
+    return move !== null && this.#cloud.clock.now() < move.untilMs ? move.from : null;
   }
 
   stateOf({activeMs, failure}: Version): 'Pending' | 'Active' | 'Failed' {
