@@ -4,6 +4,7 @@ import type {ECR} from '@aws-sdk/client-ecr';
 import type {EventBridge} from '@aws-sdk/client-eventbridge';
 import type {IAM} from '@aws-sdk/client-iam';
 import type {Lambda} from '@aws-sdk/client-lambda';
+import type {S3} from '@aws-sdk/client-s3';
 import type {STS} from '@aws-sdk/client-sts';
 import type {Context} from '../../core/driver.ts';
 import {look} from './errors.ts';
@@ -20,6 +21,7 @@ export interface Aws {
   readonly logs: () => Promise<CloudWatchLogs>;
   readonly scaling: () => Promise<ApplicationAutoScaling>;
   readonly events: () => Promise<EventBridge>;
+  readonly s3: () => Promise<S3>;
 }
 
 /** Opens the services at a place. */
@@ -69,6 +71,7 @@ function openServices({region, profile}: Place): Aws {
       return new ApplicationAutoScaling(config);
     }),
     events: once(async () => new (await import('@aws-sdk/client-eventbridge')).EventBridge(config)),
+    s3: once(async () => new (await import('@aws-sdk/client-s3')).S3(config)),
   };
 }
 

@@ -42,6 +42,38 @@ export type ScheduleFound = {
   }[];
 };
 
+/** A rule that thaw made to call the function by the clock. */
+export type RuleFound = {
+  readonly name: string;
+  readonly schedule: string;
+  /** Whether it calls the live version. */
+  readonly targeted: boolean;
+};
+
+/** A queue or stream that the live version is given records of. */
+export type MappingFound = {
+  readonly uuid: string;
+  readonly source: string;
+  readonly state: string;
+  readonly ours: boolean;
+};
+
+/** A bucket that may call the live version. */
+export type BucketFound = {
+  readonly bucket: string;
+  readonly sid: string;
+  /** Whether it does, and for which keys. */
+  readonly notifies: boolean;
+  readonly prefix: string;
+};
+
+/** What calls the function beside HTTP. */
+export type TriggersFound = {
+  readonly rules: readonly RuleFound[];
+  readonly mappings: readonly MappingFound[];
+  readonly buckets: readonly BucketFound[];
+};
+
 export type FunctionFound = {
   readonly arn: string;
   readonly ours: boolean;
@@ -103,4 +135,5 @@ export type Have = {
   /** The repository of the user's own that the options name. */
   readonly ownRepository: RepositoryFound | null;
   readonly logs: LogGroupFound | null;
+  readonly triggers: TriggersFound;
 };

@@ -5,6 +5,7 @@ import {ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
 import {readAccount, type Aws, type OpenAws} from './clients.ts';
 import {look, lookFor} from './errors.ts';
+import {readBuckets, readMappings, readRules} from './inspect-triggers.ts';
 import type {
   FunctionFound,
   Have,
@@ -46,15 +47,21 @@ export async function inspectFunction(
   const aws = openAws(context, {region: account.region, profile: options.profile});
   const fingerprint = fingerprintWith(fingerprintKey);
   // Who brings a role or a repository along may not be allowed to look at others.
-  const [fn, role, repository, ownRepository, logs, concurrency] = await Promise.all([
+  const [fn, rules, role, repository, ownRepository, logs, concurrency] = await Promise.all([
     readFunction(aws, name, fingerprint, context),
+    readRules(aws, name, context),
     unlessDenied(options.role !== null, readRole(aws, roleName(name, account.region), context)),
     unlessDenied(options.repository !== null, readRepository(aws, repositoryName(name), context)),
     options.repository === null ? null : readRepository(aws, options.repository, context),
     readLogGroup(aws, logGroupName(name), context),
     readConcurrency(aws, context),
   ]);
-  return {account: rest, concurrency, fn, role, repository, ownRepository, logs};
+  const [mappings, buckets] = await Promise.all([
+    readMappings(aws, name, account, context),
+    readBuckets(aws, name, fn?.statements ?? [], context),
+  ]);
+  const triggers = {rules, mappings, buckets};
+  return {account: rest, concurrency, fn, role, repository, ownRepository, logs, triggers};
 }
 
 async function unlessDenied<T>(mayBeDenied: boolean, reading: Promise<T | null>): Promise<T | null> {

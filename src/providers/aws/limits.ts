@@ -11,7 +11,7 @@ export const limits: Limits = {
   imageBytes: {compressed: null, unpacked: 10 * 2 ** 30},
   requestBytes: 6 * 2 ** 20,
   auth: ['iam', 'none'],
-  triggers: ['http'],
+  triggers: ['http', 'schedule', 's3', 'sqs', 'kinesis', 'dynamodb'],
   secretStores: [],
   scaleToZero: true,
   warm: {min: true, schedule: true},

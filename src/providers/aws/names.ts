@@ -33,6 +33,27 @@ export const repositoryName = (fn: string): string => `thaw/${fn.toLowerCase()}`
 
 export const logGroupName = (fn: string): string => `/aws/lambda/${fn}`;
 
+const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 10);
+
+/** What the names of a function's EventBridge rules begin with. */
+export const rulePrefix = (fn: string): string => `thaw-${fn.slice(0, 46)}-`;
+
+/** The rule of a schedule: another schedule is another rule. */
+export const ruleName = (fn: string, schedule: string): string => `${rulePrefix(fn)}${shortHash(schedule)}`;
+
+/** The statement that lets a rule or a bucket call the function. */
+export const callerSid = (kind: 'rule' | 's3', name: string): string => `thaw-${kind}-${shortHash(name)}`;
+
+/** The notification of a bucket that calls the function. */
+export const notificationId = (fn: string): string => `thaw-${fn}`;
+
+/** What the role needs to read from each kind of source. */
+export const SOURCE_EXECUTION: {readonly [source: string]: string} = {
+  sqs: 'service-role/AWSLambdaSQSQueueExecutionRole',
+  kinesis: 'service-role/AWSLambdaKinesisExecutionRole',
+  dynamodb: 'service-role/AWSLambdaDynamoDBExecutionRole',
+};
+
 /** A policy that AWS itself keeps. */
 export const managedPolicyArn = (partition: string, name: string): string =>
   `arn:${partition}:iam::aws:policy/${name}`;

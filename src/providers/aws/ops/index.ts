@@ -6,6 +6,7 @@ import {functionOps} from './function.ts';
 import {iamOps} from './iam.ts';
 import {logsOps} from './logs.ts';
 import {scalingOps} from './scaling.ts';
+import {triggerOps} from './triggers.ts';
 import {urlOps} from './url.ts';
 import {versionOps} from './versions.ts';
 
@@ -20,5 +21,6 @@ export function createOps(openAws: OpenAws): {readonly [name: string]: Op} {
     ...versionOps(op),
     ...urlOps(op),
     ...scalingOps(op),
+    ...triggerOps(op),
   };
 }

@@ -1,5 +1,4 @@
 import type {FunctionSpec, Trigger} from '../../../core/function.ts';
-import {sameJson, type Json} from '../../../core/json.ts';
 import type {Arg, Change} from '../../../core/plan.ts';
 import type {FunctionFound} from '../have.ts';
 import type {Draft} from './draft.ts';
@@ -22,36 +21,45 @@ export function authOf(triggers: readonly Trigger[]): 'iam' | 'none' | null {
   return http?.kind === 'http' ? http.auth : null;
 }
 
-/** Adds what makes the URL, and lets those call it who may. */
-export function addAccess(draft: Draft, fn: FunctionSpec, found: FunctionFound | null): void {
+/** Permissions that are missing, and those that allow what is not asked for. */
+function permissionsBetween(fn: FunctionSpec, found: FunctionFound | null) {
+  const statements = found?.statements ?? [];
+  const wanted = authOf(fn.triggers) === 'none' ? PUBLIC : [];
+  const isThere = ({sid, permission}: (typeof PUBLIC)[number]): boolean =>
+    statements.some((have) => have.sid === sid && have.statement['Action'] === permission['Action']);
+  return {
+    missing: wanted.filter((statement) => !isThere(statement)),
+    stale: statements.filter(
+      ({sid}) =>
+        PUBLIC.some((ours) => ours.sid === sid) &&
+        !wanted.some((statement) => statement.sid === sid && isThere(statement)),
+    ),
+  };
+}
+
+/** What differs where the URL itself is as it shall be. */
+export function accessBetween(fn: FunctionSpec, found: FunctionFound | null): readonly Change[] {
+  const {missing, stale} = permissionsBetween(fn, found);
+  if (missing.length + stale.length === 0) return [];
+  const sids = (all: readonly {readonly sid: string}[]): string[] => all.map(({sid}) => sid);
+  return [{path: 'triggers.http.permissions', from: sids(stale), to: sids(missing)}];
+}
+
+/**
+ * Adds what makes the URL, and lets those call it who may.
+ *
+ * @param named the changes that no step has named yet
+ */
+export function addAccess(
+  draft: Draft,
+  fn: FunctionSpec,
+  found: FunctionFound | null,
+  named: () => readonly Change[],
+): void {
   const {name, add} = draft;
   const auth = authOf(fn.triggers);
   const url = found?.url ?? null;
-  const statements = found?.statements ?? [];
-  const wanted = auth === 'none' ? PUBLIC : [];
-  const isThere = ({sid, permission}: (typeof PUBLIC)[number]): boolean =>
-    statements.some((have) => have.sid === sid && have.statement['Action'] === permission['Action']);
-  const missing = wanted.filter((statement) => !isThere(statement));
-  const stale = statements.filter(
-    ({sid}) =>
-      PUBLIC.some((ours) => ours.sid === sid) &&
-      !wanted.some((statement) => statement.sid === sid && isThere(statement)),
-  );
-
-  let unnamed: readonly Change[] = [];
-  const from: Json = url === null ? [] : [{kind: 'http', auth: url.auth}];
-  const to = fn.triggers.filter(({kind}) => kind === 'http') as Json;
-  if (!sameJson(from, to)) unnamed = [{path: 'triggers', from, to}];
-  else if (missing.length + stale.length > 0) {
-    const sids = (all: readonly {readonly sid: string}[]): string[] => all.map(({sid}) => sid);
-    unnamed = [{path: 'triggers.http.permissions', from: sids(stale), to: sids(missing)}];
-  }
-  const named = (): readonly Change[] => {
-    const now = unnamed;
-    unnamed = [];
-    return now;
-  };
-
+  const {missing, stale} = permissionsBetween(fn, found);
   const authType = auth === 'none' ? 'NONE' : 'AWS_IAM';
   if (auth === null && url !== null) {
     add('url', 'lambda:DeleteFunctionUrlConfig', {name}, named(), 'nothing is to ask it over HTTP');

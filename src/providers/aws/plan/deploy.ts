@@ -8,15 +8,17 @@ import {
   OWNER_TAG,
   repositoryName,
   roleName,
+  SOURCE_EXECUTION,
   VPC_EXECUTION,
 } from '../names.ts';
 import type {AwsOptions} from '../options.ts';
 import {monthlyWarmUsd} from '../prices.ts';
 import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../settings.ts';
-import {addAccess, authOf} from './access.ts';
+import {authOf} from './access.ts';
 import {made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive, addTidying} from './live.ts';
 import {refuseSettings, refuseTaken} from './refuse.ts';
+import {addTriggers} from './triggers.ts';
 import {addWarmth, warmChanges, warmOf} from './warmth.ts';
 
 /**
@@ -36,10 +38,11 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
     const args = {name: repositoryOf(options, have)?.name ?? repositoryName(fn.name), uri, image: fn.image};
     draft.add('push', 'ecr:PushImage', args, [], 'Lambda takes it from there');
   }
-  addRole(draft);
+  addRole(draft, fn);
   addTags(draft);
   addFunction(draft, fn, uri);
-  addAccess(draft, fn, foundOf(have));
+  addTriggers(draft, fn, foundOf(have));
+  addUnneededPolicies(draft, fn);
   const arm = architectureOf(fn.platform) === 'arm64';
   const {memoryMb} = fn.resources;
   return makePlan('aws', fn.name, draft.steps, {
@@ -110,14 +113,41 @@ function addRepository(draft: Draft): Arg {
   return {$ref: 'repository.uri'};
 }
 
-function addRole(draft: Draft): void {
-  const {name: fn, options, have, add} = draft;
+/** Policies that the role is given, by what the function has to do. */
+function policiesFor({options, have: {account}}: Draft, fn: FunctionSpec): string[] {
+  const sources = fn.triggers.flatMap((trigger) => (trigger.kind === 'event' ? [trigger.source] : []));
+  const names = [
+    BASIC_EXECUTION,
+    ...(options.vpc === null ? [] : [VPC_EXECUTION]),
+    ...new Set(sources.flatMap((source) => SOURCE_EXECUTION[source] ?? [])),
+  ];
+  return names.map((name) => managedPolicyArn(account.partition, name));
+}
+
+/** Takes away what the role was given for something that the function does no more. */
+function addUnneededPolicies(draft: Draft, fn: FunctionSpec): void {
+  const {name, options, have, add} = draft;
+  if (options.role !== null || have.role === null) return;
+  const wanted = policiesFor(draft, fn);
+  const given = [VPC_EXECUTION, ...Object.values(SOURCE_EXECUTION)].map((policy) =>
+    managedPolicyArn(have.account.partition, policy),
+  );
+  for (const policyArn of have.role.policies) {
+    if (!given.includes(policyArn) || wanted.includes(policyArn)) continue;
+    const args = {name: roleName(name, have.account.region), policyArn};
+    const id = `detach-${policyArn.slice(policyArn.lastIndexOf('/') + 1)}`;
+    add(id, 'iam:DetachRolePolicy', args, [], 'the function needs it no more');
+  }
+}
+
+function addRole(draft: Draft, fn: FunctionSpec): void {
+  const {options, have, add} = draft;
   if (options.role !== null) return;
   const {account, role} = have;
-  const name = roleName(fn, account.region);
+  const name = roleName(draft.name, account.region);
   const boundary = options.permissionsBoundary;
   if (role === null) {
-    const args = {name, function: fn, permissionsBoundary: boundary, tags: tagsFor(draft)};
+    const args = {name, function: draft.name, permissionsBoundary: boundary, tags: tagsFor(draft)};
     add('role', 'iam:CreateRole', args, made('role', name), 'a function runs as a role');
   } else if (role.boundary !== boundary) {
     const changes = [{path: 'options.permissionsBoundary', from: role.boundary, to: boundary}];
@@ -128,15 +158,14 @@ function addRole(draft: Draft): void {
       add('boundary', 'iam:PutRolePermissionsBoundary', args, changes, 'the role is bounded');
     }
   }
-  const wanted = [BASIC_EXECUTION, ...(options.vpc === null ? [] : [VPC_EXECUTION])];
-  for (const policy of wanted.map((each) => managedPolicyArn(account.partition, each))) {
-    if (role?.policies.includes(policy)) continue;
-    const id = `role-${policy.slice(policy.lastIndexOf('/') + 1)}`;
-    const isPart = policy.endsWith(VPC_EXECUTION);
-    // What a VPC needs belongs to the change of the function that brings it there.
-    const changes = isPart ? [] : made('role.policies', policy);
-    const why = isPart ? 'it has network interfaces in the VPC' : 'it writes its log';
-    add(id, 'iam:AttachRolePolicy', {name, policyArn: policy}, changes, why);
+  const basic = managedPolicyArn(account.partition, BASIC_EXECUTION);
+  for (const policyArn of policiesFor(draft, fn)) {
+    if (role?.policies.includes(policyArn)) continue;
+    const id = `role-${policyArn.slice(policyArn.lastIndexOf('/') + 1)}`;
+    // What a VPC or a trigger needs belongs to the change that brings it.
+    const changes = policyArn === basic ? made('role.policies', policyArn) : [];
+    const why = policyArn === basic ? 'it writes its log' : 'the function needs it';
+    add(id, 'iam:AttachRolePolicy', {name, policyArn}, changes, why);
   }
 }
 

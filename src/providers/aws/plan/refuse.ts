@@ -1,6 +1,6 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import type {FunctionSpec, Warmth} from '../../../core/function.ts';
+import type {FunctionSpec, Trigger, Warmth} from '../../../core/function.ts';
 import type {FunctionFound, Have} from '../have.ts';
 import {toAwsCron} from '../cron.ts';
 import {OWN_VARIABLES, OWNER_TAG, repositoryName, roleName} from '../names.ts';
@@ -31,13 +31,40 @@ export function refuseSettings(fn: FunctionSpec): void {
     ...Object.entries(fn.secrets).map(([name, source]) => {
       return {path: `secrets.${name}`, message: `${source} cannot be resolved by Lambda, only env can`};
     }),
-    ...fn.triggers.flatMap((trigger, index) =>
-      trigger.kind === 'http'
-        ? []
-        : [{path: `triggers.${index}`, message: `a trigger of kind ${trigger.kind} cannot be made yet`}],
-    ),
+    ...fn.triggers.flatMap(triggerProblems),
     ...warmthProblems(fn.warm, fn.scaling.maxInstances),
   ]);
+}
+
+function triggerProblems(trigger: Trigger, index: number): Refused[] {
+  const path = `triggers.${index}`;
+  if (trigger.kind === 'http') return [];
+  if (trigger.kind === 'schedule') {
+    const message = `${trigger.cron}: AWS takes no day of the month and day of the week at once`;
+    return toAwsCron(trigger.cron) === null ? [{path, message}] : [];
+  }
+  const {source, name} = trigger;
+  const wrong = (what: string): Refused[] => [
+    {path: `${path}.${source}.name`, message: `${name} is not ${what}`},
+  ];
+  switch (source) {
+    case 'sqs':
+      return /^(arn:[^:]+:sqs:[^:]+:\d+:)?[\w-]{1,80}(\.fifo)?$/.test(name)
+        ? []
+        : wrong("a queue's name or ARN");
+    case 'kinesis':
+      return /^(arn:[^:]+:kinesis:[^:]+:\d+:stream\/)?[\w.-]{1,128}$/.test(name)
+        ? []
+        : wrong("a stream's name or ARN");
+    case 'dynamodb':
+      return /^arn:[^:]+:dynamodb:[^:]+:\d+:table\/[^/]+\/stream\/.+$/.test(name)
+        ? []
+        : wrong("the ARN of a table's stream");
+    case 's3':
+      return /^[a-z\d][a-z\d.-]{1,61}[a-z\d](\/.*)?$/.test(name) ? [] : wrong('a bucket, or a bucket/prefix');
+    default:
+      return [{path, message: `there is no trigger of the kind ${source}`}];
+  }
 }
 
 /** @throws ThawError CONFIG_INVALID for warmth that Lambda does not take */

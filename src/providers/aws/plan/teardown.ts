@@ -4,6 +4,7 @@ import type {Have} from '../have.ts';
 import {logGroupName, OWNER_TAG, repositoryName, roleName} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
 import {gone, openDraft, placeOf} from './draft.ts';
+import {addTriggerTeardown} from './triggers.ts';
 
 /** Deletes what carries thaw's tag for this function, and nothing else. */
 export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): Plan {
@@ -11,6 +12,7 @@ export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): 
   const draft = openDraft(name, options, have);
   const isOurs = (tagged: {readonly tags: {readonly [key: string]: string}} | null): boolean =>
     tagged?.tags[OWNER_TAG] === name;
+  addTriggerTeardown(draft, have);
   if (have.fn?.ours) {
     for (const {version} of have.fn.schedules) {
       const op = 'application-autoscaling:DeregisterScalableTarget';

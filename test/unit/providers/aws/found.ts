@@ -33,6 +33,7 @@ export const nothing: Have = {
   repository: null,
   ownRepository: null,
   logs: null,
+  triggers: {rules: [], mappings: [], buckets: []},
 };
 
 /** A version as it is after a deploy of the example. */

@@ -242,7 +242,7 @@ describe('a deploy is refused', () => {
       secrets: {KEY: 'vault:key'},
       triggers: [
         {kind: 'http', auth: 'iam'},
-        {kind: 'schedule', cron: '0 3 * * *'},
+        {kind: 'schedule', cron: '0 3 1 * 1'},
       ],
       warm: {min: 11, schedule: [{up: '0 8 1 * 1', down: '0 9 * * *', timezone: 'UTC', min: 1}]},
     });
