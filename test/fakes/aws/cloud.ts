@@ -15,6 +15,8 @@ export interface Paces {
   readonly publishMs: number;
   /** A new role cannot be assumed, and what was attached to one does not count. */
   readonly roleMs: number;
+  /** Invocations still follow an alias to where it pointed before. */
+  readonly aliasMs: number;
   /** Provisioned concurrency is IN_PROGRESS. */
   readonly provisionMs: number;
   /** An event source mapping is Creating, Updating or Deleting. */
@@ -31,6 +33,7 @@ export const PACES: Paces = {
   staleMs: 300,
   publishMs: 1500,
   roleMs: 8000,
+  aliasMs: 0,
   provisionMs: 20_000,
   mappingMs: 3000,
   idleMs: 10 * 60_000,
@@ -44,6 +47,7 @@ export const QUICK_PACES: Paces = {
   staleMs: 20,
   publishMs: 100,
   roleMs: 300,
+  aliasMs: 0,
   provisionMs: 300,
   mappingMs: 100,
   idleMs: 10 * 60_000,

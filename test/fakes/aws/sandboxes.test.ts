@@ -52,6 +52,21 @@ describe('an invocation', () => {
     expect([again.boot, again.ordinal]).toEqual([first.boot, 2]);
   });
 
+  it('follows an alias late, if it is told to', async () => {
+    const test = await openForTest({paces: {aliasMs: 3000}});
+    const name = await live(test);
+    expect((await refusal(test.invoke(name, 'live', {}))).name).toBe('ResourceNotFoundException');
+    await test.pass(4000);
+    await test.lambda.send(new L.UpdateFunctionConfigurationCommand({FunctionName: name, Timeout: 9}));
+    await test.pass(10_000);
+    await test.published(name);
+    const move = {FunctionName: name, Name: 'live', FunctionVersion: '2'};
+    await test.lambda.send(new L.UpdateAliasCommand(move));
+    expect((await test.invoke(name, 'live', {})).version).toBe('1');
+    await test.pass(4000);
+    expect((await test.invoke(name, 'live', {})).version).toBe('2');
+  });
+
   it('is cold again when its sandbox has ended, or has been idle for long', async () => {
     const test = await openForTest();
     const name = await test.created();

@@ -124,7 +124,7 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
    */
   const invocable = (target: Target): {readonly fn: FunctionRecord; readonly version: Version} => {
     const fn = functions.find(target);
-    const version = functions.version(fn, target.qualifier);
+    const version = functions.invoked(fn, target.qualifier);
     const state = functions.stateOf(version);
     if (state === 'Active') return {fn, version};
     throw new Refusal(

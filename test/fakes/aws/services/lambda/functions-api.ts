@@ -403,7 +403,8 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
         routing,
         move: null,
       };
-      fn.aliases.set(name, made);
+      const before = {version: null, untilMs: clock.now() + paces.aliasMs};
+      fn.aliases.set(name, {...made, before});
       return renderAlias(fn, name);
     },
     GetAlias(input: Lambda.GetAliasRequest): Lambda.AliasConfiguration {
@@ -419,7 +420,10 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
         provisioned.sinceMs = clock.now();
         alias.move = {from: alias.version, untilMs: clock.now() + paces.provisionMs};
       }
-      alias.version = input.FunctionVersion ?? alias.version;
+      const next = input.FunctionVersion ?? alias.version;
+      if (next !== alias.version)
+        alias.before = {version: alias.version, untilMs: clock.now() + paces.aliasMs};
+      alias.version = next;
       alias.description = input.Description ?? alias.description;
       alias.routing = input.RoutingConfig?.AdditionalVersionWeights ?? alias.routing;
       alias.revision = randomUUID();

@@ -60,6 +60,8 @@ export interface Alias {
   description: string;
   revision: string;
   routing: {readonly [version: string]: number} | undefined;
+  /** Where invocations still find it, and until when; no version: nowhere. */
+  before: {readonly version: string | null; readonly untilMs: number};
   /** Where it came from, and until when it shows: only where concurrency is provisioned. */
   move: {readonly from: string; readonly untilMs: number} | null;
 }
@@ -144,6 +146,19 @@ export class Functions {
   version(fn: FunctionRecord, qualifier: string | null): Version {
     if (qualifier === null || qualifier === '$LATEST') return fn.latest;
     const found = fn.versions.get(fn.aliases.get(qualifier)?.version ?? qualifier);
+    if (found === undefined) throw notFound(this.#cloud.account, {name: fn.name, qualifier});
+    return found;
+  }
+
+  /**
+   * The version that an invocation runs: what aliases say comes to know of it late (DataBiosphere/azul#7883).
+   *
+   * @throws Refusal ResourceNotFoundException
+   */
+  invoked(fn: FunctionRecord, qualifier: string | null): Version {
+    const before = fn.aliases.get(qualifier ?? '')?.before;
+    if (before === undefined || this.#cloud.clock.now() >= before.untilMs) return this.version(fn, qualifier);
+    const found = fn.versions.get(before.version ?? '');
     if (found === undefined) throw notFound(this.#cloud.account, {name: fn.name, qualifier});
     return found;
   }
