@@ -76,21 +76,24 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     );
   }),
 
+  // While AWS is at an earlier wish, it takes no other one.
   'lambda:PutProvisionedConcurrencyConfig': op(async (job) => {
     const {text, args, how} = job;
     const [name, version] = [text('name'), text('version')];
     const lambda = await job.aws.lambda();
+    const which = {FunctionName: name, Qualifier: version};
+    const found = await job.askFor('lambda:GetProvisionedConcurrencyConfig', `${name}:${version}`, () =>
+      lambda.getProvisionedConcurrencyConfig(which, how),
+    );
+    const wished = found?.RequestedProvisionedConcurrentExecutions;
+    if (wished === args['min'] && found?.Status !== 'FAILED') return;
     await job.ask('lambda:PutProvisionedConcurrencyConfig', `${name}:${version}`, () =>
       lambda.putProvisionedConcurrencyConfig(
-        {
-          FunctionName: name,
-          Qualifier: version,
-          ProvisionedConcurrentExecutions: args['min'] as number,
-        },
+        {...which, ProvisionedConcurrentExecutions: args['min'] as number},
         how,
       ),
     );
-  }),
+  }, WAITING),
 
   'lambda:WaitProvisioned': op(async (job) => {
     const {text, args, how} = job;
