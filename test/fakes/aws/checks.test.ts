@@ -102,6 +102,12 @@ describe('what else Lambda insists on', () => {
       'does not exist. Provide a valid source image',
     ],
     [
+      'a zip that is none',
+      {PackageType: 'Zip', Runtime: 'nodejs22.x', Handler: 'a.b', Code: {ZipFile: Buffer.from('PK')}},
+      'InvalidParameterValueException',
+      'Could not unzip uploaded file',
+    ],
+    [
       'a zip without a runtime',
       {PackageType: 'Zip', Code: {ZipFile: Buffer.from('PK')}},
       'InvalidParameterValueException',

@@ -178,6 +178,52 @@ describe('provisioned concurrency', () => {
   });
 });
 
+describe('a zip archive', () => {
+  /** An archive of one file, stored as it is. */
+  function zipOf(name: string, content: string): Buffer {
+    const [path, bytes] = [Buffer.from(name), Buffer.from(content)];
+    const local = Buffer.alloc(30);
+    local.writeUInt32LE(0x04034b50);
+    local.writeUInt16LE(path.length, 26);
+    const central = Buffer.alloc(46);
+    central.writeUInt32LE(0x02014b50);
+    central.writeUInt32LE(bytes.length, 20);
+    central.writeUInt32LE(bytes.length, 24);
+    central.writeUInt16LE(path.length, 28);
+    const end = Buffer.alloc(22);
+    end.writeUInt32LE(0x06054b50);
+    end.writeUInt16LE(1, 10);
+    end.writeUInt32LE(central.length + path.length, 12);
+    end.writeUInt32LE(local.length + path.length + bytes.length, 16);
+    return Buffer.concat([local, path, bytes, central, path, end]);
+  }
+
+  it('runs on Node, by the handler that is named', async () => {
+    const test = await openForTest();
+    const ZipFile = zipOf(
+      'index.mjs',
+      `export async function handler(event, {awsRequestId}) {
+        if (event.fail) throw new TypeError('told to fail');
+        return {event, id: awsRequestId, label: process.env.LABEL};
+      }`,
+    );
+    const name = await test.created({
+      PackageType: 'Zip',
+      Runtime: 'nodejs22.x',
+      Handler: 'index.handler',
+      Code: {ZipFile},
+      Environment: {Variables: {LABEL: 'zipped'}},
+    });
+    const cold = await test.invoke(name, undefined, {a: 1});
+    expect([cold.body['event'], cold.body['label'], cold.hasInit]).toEqual([{a: 1}, 'zipped', true]);
+    const failed = await test.invoke(name, undefined, {fail: true});
+    expect([failed.failed, failed.body['errorType'], failed.hasInit]).toEqual([true, 'TypeError', false]);
+    const update = {FunctionName: name, ImageUri: await test.pushed()};
+    const other = test.lambda.send(new L.UpdateFunctionCodeCommand(update));
+    expect((await refusal(other)).message).toContain('packageType Zip');
+  });
+});
+
 describe('what cannot start', () => {
   it('cannot be provisioned either', async () => {
     const test = await openForTest();

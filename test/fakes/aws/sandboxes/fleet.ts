@@ -14,8 +14,10 @@ export interface Unit {
   readonly version: string;
   /** Tells the same version's contents apart: `$LATEST` has many. */
   readonly content: string;
-  readonly repository: string;
+  /** What instances say that they are made of. */
   readonly digest: string;
+  /** Unpacks what it runs, once, and says what else it must find in its environment. */
+  readonly unpack: () => Promise<Unpacked>;
   readonly memoryMb: number;
   readonly timeoutMs: number;
   readonly env: {readonly [name: string]: string};
@@ -24,6 +26,12 @@ export interface Unit {
   /** Whether its sandboxes go on from a snapshot. */
   readonly snapStart: boolean;
   readonly onLine: (stream: string, text: string) => void;
+}
+
+/** What processes are started in. */
+export interface Unpacked {
+  readonly rootDir: string;
+  readonly env: {readonly [name: string]: string};
 }
 
 /** What of Lambda's ways can be had on demand. */
@@ -63,16 +71,14 @@ const keyOf = ({function: name, version, content}: Unit): string => `${name}\n${
 export class Fleet {
   readonly behaviour: Behaviour = {initMs: 10_000, endsDuringNext: null};
   readonly #cloud: Cloud;
-  readonly #folderOf: (unit: Unit) => Promise<string>;
   readonly #sandboxes = new Set<Sandbox>();
   /** What could not be kept ready. */
   readonly #failed = new Set<string>();
   /** The processes inside of sandboxes. */
   readonly #processes = new Map<string, Running>();
 
-  constructor(cloud: Cloud, folderOf: (unit: Unit) => Promise<string>) {
+  constructor(cloud: Cloud) {
     this.#cloud = cloud;
-    this.#folderOf = folderOf;
   }
 
   /** What there is now. */
@@ -196,8 +202,8 @@ export class Fleet {
     const gate = kind === 'snap-start' ? RestoreGate.open() : null;
     // What a snapshot is made of may take its time.
     const initMs = kind === 'snap-start' ? 600_000 : this.behaviour.initMs;
-    const running = Promise.all([this.#folderOf(unit), gate]).then(([rootDir, opened]) =>
-      emulateLambda(this.#watched(id, kind, opened), {initMs}).start({
+    const running = Promise.all([unit.unpack(), gate]).then(([{rootDir, env}, opened]) =>
+      emulateLambda(this.#watched(id, kind, env, opened), {initMs}).start({
         id,
         engine: {name: 'process'},
         rootDir,
@@ -251,12 +257,13 @@ export class Fleet {
   }
 
   /** The engine that runs the processes, and remembers them by the sandbox that they are in. */
-  #watched(id: string, kind: Kind, gate: RestoreGate | null): Engine {
+  #watched(id: string, kind: Kind, own: Unpacked['env'], gate: RestoreGate | null): Engine {
     return {
       ...processEngine,
       start: (launch) => {
         const env: {[name: string]: string} = {
           ...launch.env,
+          ...own,
           AWS_LAMBDA_INITIALIZATION_TYPE: kind === 'provisioned' ? 'provisioned-concurrency' : kind,
         };
         if (gate !== null) env['AWS_LAMBDA_RUNTIME_API'] = gate.before(env['AWS_LAMBDA_RUNTIME_API'] ?? '');

@@ -4,8 +4,9 @@ import {request as httpRequest} from 'node:http';
 import {buffer} from 'node:stream/consumers';
 import type {Call, Cloud, Service} from '../cloud.ts';
 import {Refusal} from '../refusal.ts';
-import {Fleet, InitFailure, streamName, type Unit} from '../sandboxes/fleet.ts';
+import {Fleet, InitFailure, streamName, type Unit, type Unpacked} from '../sandboxes/fleet.ts';
 import {ImageFiles} from '../sandboxes/image-files.ts';
+import {zipEnvironment, ZipFiles} from '../sandboxes/zip-files.ts';
 import type {FakeRegistry} from '../../../unit/image/registry/fake-registry.ts';
 import {restJson} from '../wire/rest-json.ts';
 import type {WireAnswer, WireRequest} from '../wire/message.ts';
@@ -18,7 +19,8 @@ import {functionsApi} from './lambda/functions-api.ts';
 import {Mappings} from './lambda/mappings-api.ts';
 import {functionArn, parseTarget, type Target} from './lambda/names.ts';
 import {renderPlatformLine, type LogFormat} from './lambda/platform-lines.ts';
-import {contentOf, Functions, type FunctionRecord, type Version} from './lambda/state.ts';
+import {digestOf} from '../../../../src/core/digest.ts';
+import {contentOf, Functions, type Code, type FunctionRecord, type Version} from './lambda/state.ts';
 
 /** What Lambda takes as an event, in bytes. */
 const PAYLOAD_BYTES_MAX = 6 * 2 ** 20;
@@ -60,26 +62,33 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
   const {account, clock} = cloud;
   const functions = new Functions(cloud);
   const mappings = new Mappings(functions, cloud, roles);
-  let files: ImageFiles | null = null;
-  const fleet = new Fleet(cloud, ({repository, digest}) => {
-    files ??= new ImageFiles(registry());
-    return files.folderOf(repository, digest);
-  });
+  const zipFiles = new ZipFiles();
+  let imageFiles: ImageFiles | null = null;
+  const fleet = new Fleet(cloud);
+
+  const unpack = async (code: Code, handler: string): Promise<Unpacked> => {
+    if (code.kind === 'zip') {
+      const rootDir = await zipFiles.folderOf(code.bytes);
+      return {rootDir, env: zipEnvironment(rootDir, handler)};
+    }
+    imageFiles ??= new ImageFiles(registry());
+    return {rootDir: await imageFiles.folderOf(code.repository, code.digest), env: {}};
+  };
 
   const unitOf = (fn: FunctionRecord, version: Version): Unit => {
     const {code, configuration} = version;
-    if (code.kind === 'zip') {
-      throw new Refusal('ServiceException', 'the fake runs images, no zip archives', {status: 500});
+    if (code.kind === 'zip' && !configuration.runtime?.startsWith('nodejs')) {
+      const message = `the fake runs zip archives on Node alone, not on ${configuration.runtime}`;
+      throw new Refusal('ServiceException', message, {status: 500});
     }
     const format: LogFormat = configuration.logging.LogFormat ?? 'Text';
     const group = configuration.logging.LogGroup ?? `/aws/lambda/${fn.name}`;
-    const {repository, digest} = code;
     return {
       function: fn.name,
       version: version.version,
       content: contentOf(version),
-      repository,
-      digest,
+      digest: code.kind === 'image' ? code.digest : digestOf(code.bytes),
+      unpack: () => unpack(code, configuration.handler ?? ''),
       memoryMb: configuration.memoryMb,
       timeoutMs: configuration.timeout * 1000,
       env: configuration.environment,
@@ -108,12 +117,11 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       return kind === 'provisioned' && !wanted.has(version);
     });
     for (const version of fn.versions.values()) {
-      if (version.code.kind !== 'image') continue;
       const unit = unitOf(fn, version);
       if (unit.snapStart) fleet.snapshot(unit);
     }
     for (const [version, count] of wanted) {
-      if (version.code.kind === 'image') fleet.keep(unitOf(fn, version), count);
+      fleet.keep(unitOf(fn, version), count);
     }
   };
 
@@ -224,10 +232,8 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       ...accessApi(functions, cloud),
       ...concurrencyApi(functions, cloud, {
         onChange: tend,
-        failed: (fn, version) =>
-          runs && version.code.kind === 'image' && fleet.keptFailed(unitOf(fn, version)),
-        ready: (fn, version) =>
-          runs && version.code.kind === 'image' ? fleet.keptReady(unitOf(fn, version)) : Infinity,
+        failed: (fn, version) => runs && fleet.keptFailed(unitOf(fn, version)),
+        ready: (fn, version) => (runs ? fleet.keptReady(unitOf(fn, version)) : Infinity),
       }),
       ...mappings.handlers(),
       Invoke: invoke,
@@ -313,7 +319,8 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
     },
     async close() {
       await fleet.close();
-      await files?.close();
+      await imageFiles?.close();
+      await zipFiles.close();
     },
   };
 }

@@ -3,6 +3,7 @@ import {randomUUID} from 'node:crypto';
 import {pageOf, type Cloud, type Handlers} from '../../cloud.ts';
 import {Refusal} from '../../refusal.ts';
 import {readManifest} from '../../sandboxes/image-files.ts';
+import {readZip} from '../../sandboxes/zip-files.ts';
 import type {FakeRegistry} from '../../../../unit/image/registry/fake-registry.ts';
 import type {Images} from '../ecr.ts';
 import type {Roles} from '../iam.ts';
@@ -34,6 +35,29 @@ export interface Surroundings {
 const SNAPSTART_LABEL = 'com.amazonaws.lambda.feature.snapstart';
 
 const invalid = (message: string): Refusal => new Refusal('InvalidParameterValueException', message);
+
+/** docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 50 MB in a request, 250 MB unzipped. */
+const ZIP_BYTES_MAX = 52_428_800;
+const UNZIPPED_BYTES_MAX = 262_144_000;
+
+function checkZip(bytes: Uint8Array): void {
+  if (bytes.length > ZIP_BYTES_MAX) {
+    throw new Refusal(
+      'RequestEntityTooLargeException',
+      `Request must be smaller than ${ZIP_BYTES_MAX} bytes for the operation`,
+      {status: 413},
+    );
+  }
+  let unzippedBytes = 0;
+  try {
+    unzippedBytes = readZip(bytes).reduce((sum, {content}) => sum + content.length, 0);
+  } catch {
+    throw invalid('Could not unzip uploaded file. Please check your file, then try to upload again.');
+  }
+  if (unzippedBytes > UNZIPPED_BYTES_MAX) {
+    throw invalid(`Unzipped size must be smaller than ${UNZIPPED_BYTES_MAX} bytes`);
+  }
+}
 
 /** Creating, changing, publishing, reading and deleting functions. */
 export function functionsApi(functions: Functions, around: Surroundings): Handlers {
@@ -73,8 +97,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
   const codeOf = ({ImageUri, ZipFile}: Pick<Lambda.FunctionCode, 'ImageUri' | 'ZipFile'>): Code => {
     if (ImageUri !== undefined) return imageOf(ImageUri);
     if (ZipFile === undefined) throw invalid('the fake takes code as an image or as a zip in the request');
-    if (ZipFile[0] !== 0x50 || ZipFile[1] !== 0x4b)
-      throw invalid('Could not unzip uploaded file. Please check your file, then try to upload again.');
+    checkZip(ZipFile);
     return {kind: 'zip', bytes: ZipFile};
   };
 
