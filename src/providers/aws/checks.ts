@@ -80,7 +80,7 @@ function remedyFor(error: unknown): string {
       if (reason === 'expired') return 'sign in again, for example with: aws sso login';
       return 'sign in, for example with: aws configure sso; or set AWS_PROFILE';
     case 'PERMISSION_DENIED':
-      return `have ${String(action)} allowed: docs/providers/aws.md has the whole policy`;
+      return `have ${typeof action === 'string' ? action : 'it'} allowed: docs/providers/aws.md has the whole policy`;
     case 'PROVIDER_UNREACHABLE':
       return 'see whether this machine reaches AWS: proxy, DNS, AWS_ENDPOINT_URL';
     default:

@@ -1,5 +1,4 @@
 import type {Deployment} from '../../core/deployment.ts';
-import type {JsonObject} from '../../core/json.ts';
 
 /** What this driver needs to invoke a function and to read its log. */
 export type Handle = {
@@ -11,4 +10,4 @@ export type Handle = {
   readonly auth: 'iam' | 'none';
 };
 
-export const handleOf = (deployment: Deployment): Handle => deployment.handle as JsonObject as Handle;
+export const handleOf = (deployment: Deployment): Handle => deployment.handle as Handle;

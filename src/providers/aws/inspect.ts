@@ -269,7 +269,10 @@ async function readSchedules(
 function statementsOf(policy: string | null): StatementFound[] {
   if (policy === null) return [];
   const {Statement = []} = JSON.parse(policy) as {Statement?: readonly JsonObject[]};
-  return Statement.map((statement) => ({sid: String(statement['Sid'] ?? ''), statement}));
+  return Statement.map((statement) => ({
+    sid: typeof statement['Sid'] === 'string' ? statement['Sid'] : '',
+    statement,
+  }));
 }
 
 async function readRole(aws: Aws, name: string, context: Context): Promise<RoleFound | null> {

@@ -103,11 +103,11 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'lambda:DeleteFunction': op(async (job) => {
     const {text, args, how} = job;
     const lambda = await job.aws.lambda();
-    const version = args['version'] ?? null;
+    const version = (args['version'] ?? null) as string | null;
     const name = text('name');
-    const which = version === null ? {} : {Qualifier: version as string};
+    const which = version === null ? {} : {Qualifier: version};
     await unless(['ResourceNotFoundException'], () =>
-      job.ask('lambda:DeleteFunction', version === null ? name : `${name}:${String(version)}`, () =>
+      job.ask('lambda:DeleteFunction', version === null ? name : `${name}:${version}`, () =>
         lambda.deleteFunction({FunctionName: name, ...which}, how),
       ),
     );
@@ -158,11 +158,11 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
 /** The configuration that is asked for; or that of a version, with the mark of a forced cold start. */
 async function wantedConfiguration(job: Job): Promise<Configuration> {
   const {args, text, how} = job;
-  const like = args['like'] ?? null;
+  const like = (args['like'] ?? null) as string | null;
   if (like === null) return args['configuration'] as unknown as Configuration;
   const lambda = await job.aws.lambda();
-  const which = {FunctionName: text('name'), Qualifier: like as string};
-  const found = await job.ask('lambda:GetFunctionConfiguration', `${text('name')}:${String(like)}`, () =>
+  const which = {FunctionName: text('name'), Qualifier: like};
+  const found = await job.ask('lambda:GetFunctionConfiguration', `${text('name')}:${like}`, () =>
     lambda.getFunctionConfiguration(which, how),
   );
   const configuration = configurationOf(found);

@@ -34,7 +34,7 @@ export const iamOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       );
       return {arn: Role?.Arn ?? ''};
     } catch (error) {
-      if (!/^EntityAlreadyExists/.test(nameOf(error))) throw error;
+      if (!nameOf(error).startsWith('EntityAlreadyExists')) throw error;
       return {arn: await readOwnRole(job, RoleName, text('function'))};
     }
   }),

@@ -48,7 +48,7 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
     repository !== null &&
     (image !== found.latest['image'] || live?.settings['platform'] !== found.latest['platform']);
   if (otherCode) {
-    const architecture = String(live?.settings['platform'] ?? 'x86_64');
+    const architecture = (live?.settings['platform'] ?? 'x86_64') as string;
     const code = {name, image, imageUri: `${repository}@${image}`, architecture, expected: null, revision};
     draft.add('code', 'lambda:UpdateFunctionCode', code, [], 'the newest image is not the live one');
     const expected = {configuration: null, image, nonce: null};

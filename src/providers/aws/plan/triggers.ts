@@ -18,7 +18,7 @@ export function sourceArn(
   account: Account,
 ): string | null {
   const {partition, region, id} = account;
-  if (/^arn:/.test(name)) return name;
+  if (name.startsWith('arn:')) return name;
   if (source === 'sqs') return `arn:${partition}:sqs:${region}:${id}:${name}`;
   if (source === 'kinesis') return `arn:${partition}:kinesis:${region}:${id}:stream/${name}`;
   // A table's stream has a name of its own, which only the table knows.
@@ -35,7 +35,7 @@ type Wanted = {
 function wantedTriggers(fn: FunctionSpec, account: Account): Wanted {
   const events = fn.triggers.filter((trigger) => trigger.kind === 'event');
   return {
-    http: fn.triggers.filter(({kind}) => kind === 'http') as readonly Json[],
+    http: fn.triggers.filter(({kind}) => kind === 'http'),
     rules: fn.triggers
       .flatMap((trigger) => (trigger.kind === 'schedule' ? [toAwsCron(trigger.cron) ?? trigger.cron] : []))
       .map((schedule) => ({name: ruleName(fn.name, schedule), schedule}))

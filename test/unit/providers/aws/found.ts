@@ -1,4 +1,4 @@
-import type {Digest, Fingerprint} from '../../../../src/core/digest.ts';
+import type {Digest} from '../../../../src/core/digest.ts';
 import type {FunctionSpec} from '../../../../src/core/function.ts';
 import type {Plan} from '../../../../src/core/plan.ts';
 import type {FunctionFound, Have, VersionFound} from '../../../../src/providers/aws/have.ts';
@@ -20,7 +20,7 @@ export const spec: FunctionSpec = {
   resources: {memoryMb: 1024, timeoutMs: 10_000, cpu: null, concurrency: 1},
   scaling: {maxInstances: 10},
   warm: {min: 0, schedule: []},
-  env: {GREETING: 'hmac:0123456789abcdef' as Fingerprint},
+  env: {GREETING: 'hmac:0123456789abcdef'},
   secrets: {},
   triggers: [{kind: 'http', auth: 'iam'}],
 };
