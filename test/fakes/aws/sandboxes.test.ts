@@ -92,6 +92,18 @@ describe('an invocation', () => {
     await under;
   });
 
+  it('goes on to its end though its function is changed meanwhile', async () => {
+    const test = await openForTest();
+    const name = await test.created({}, {handler: HANDLER});
+    const under = test.invoke(name, undefined, {sleepMs: 500});
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await test.lambda.send(new L.UpdateFunctionConfigurationCommand({FunctionName: name, Timeout: 9}));
+    expect((await under).failed).toBe(false);
+    await test.pass(10_000);
+    const after = await test.invoke(name, undefined, {});
+    expect([after.ordinal, test.aws.fleet.list().length]).toEqual([1, 1]);
+  });
+
   it('that ends its process fails, and the next one starts another within itself', async () => {
     const test = await openForTest();
     const name = await live(test);

@@ -170,8 +170,10 @@ describe('event source mappings', () => {
     await test.iam.send(new AttachRolePolicyCommand({RoleName: 'scoring-role', PolicyArn}));
     expect((await refusal(create())).name).toBe('InvalidParameterValueException');
     await test.pass(9000);
-    const {UUID, State} = await create({BatchSize: 5});
+    const {UUID, State, EventSourceMappingArn: Resource} = await create({BatchSize: 5, Tags: {a: 'b'}});
     expect(State).toBe('Creating');
+    const {Tags} = await test.lambda.send(new L.ListTagsCommand({Resource}));
+    expect(Tags).toEqual({a: 'b'});
     expect((await refusal(create())).message).toContain(`UUID ${UUID}`);
     const remove = () => test.lambda.send(new L.DeleteEventSourceMappingCommand({UUID}));
     expect((await refusal(remove())).name).toBe('ResourceInUseException');

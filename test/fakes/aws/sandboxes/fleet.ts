@@ -52,6 +52,8 @@ interface Sandbox {
   readonly running: Promise<Running>;
   /** Holds a process that shall be restored; null for other kinds. */
   readonly gate: Promise<RestoreGate> | null;
+  /** Nobody shall use it any more: it ends when it is idle. */
+  isRetired: boolean;
   /** It is a snapshot still. */
   isHeld: boolean;
   readonly ready: Promise<Ready>;
@@ -118,7 +120,8 @@ export class Fleet {
     } finally {
       sandbox.busy = false;
       sandbox.idleSinceMs = this.#cloud.clock.now();
-      if (unit.snapStart) this.snapshot(unit);
+      if (sandbox.isRetired) void this.#end(sandbox);
+      else if (unit.snapStart) this.snapshot(unit);
     }
   }
 
@@ -152,6 +155,15 @@ export class Fleet {
     await this.#start(unit, 'on-demand').ready;
   }
 
+  /** Ends sandboxes once they are idle. */
+  retire(which: (unit: Unit, kind: Kind) => boolean): void {
+    for (const sandbox of this.#sandboxes) {
+      if (!which(sandbox.unit, sandbox.kind)) continue;
+      sandbox.isRetired = true;
+      if (!sandbox.busy) void this.#end(sandbox);
+    }
+  }
+
   /** Ends sandboxes, idle or not, and waits until nothing is left of them. */
   async end(which: (unit: Unit, kind: Kind) => boolean): Promise<void> {
     const ended = [...this.#sandboxes].filter(({unit, kind}) => which(unit, kind));
@@ -170,7 +182,9 @@ export class Fleet {
       throw tooMany('ReservedFunctionConcurrentInvocationLimitExceeded');
     }
     if (busy.length >= this.#cloud.account.concurrency) throw tooMany('ConcurrentInvocationLimitExceeded');
-    const idle = [...this.#sandboxes].filter((sandbox) => !sandbox.busy && sandbox.key === keyOf(unit));
+    const idle = [...this.#sandboxes].filter(
+      (sandbox) => !sandbox.busy && !sandbox.isRetired && sandbox.key === keyOf(unit),
+    );
     const isFirst = (kind: Kind) => idle.find((sandbox) => sandbox.kind === kind && sandbox.isReady);
     const found = isFirst('provisioned') ?? isFirst('on-demand') ?? isFirst('snap-start');
     const sandbox = found ?? (unit.snapStart ? this.#restore(unit) : this.#start(unit, 'on-demand'));
@@ -229,6 +243,7 @@ export class Fleet {
       id,
       running,
       gate,
+      isRetired: false,
       isHeld: kind === 'snap-start',
       ready,
       isReady: false,

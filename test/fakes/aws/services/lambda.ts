@@ -2,6 +2,7 @@ import type * as Lambda from '@aws-sdk/client-lambda';
 import {randomUUID} from 'node:crypto';
 import {request as httpRequest} from 'node:http';
 import {buffer} from 'node:stream/consumers';
+import {digestOf} from '../../../../src/core/digest.ts';
 import type {Call, Cloud, Service} from '../cloud.ts';
 import {Refusal} from '../refusal.ts';
 import {Fleet, InitFailure, streamName, type Unit, type Unpacked} from '../sandboxes/fleet.ts';
@@ -19,7 +20,6 @@ import {functionsApi} from './lambda/functions-api.ts';
 import {Mappings} from './lambda/mappings-api.ts';
 import {functionArn, parseTarget, type Target} from './lambda/names.ts';
 import {renderPlatformLine, type LogFormat} from './lambda/platform-lines.ts';
-import {digestOf} from '../../../../src/core/digest.ts';
 import {contentOf, Functions, type Code, type FunctionRecord, type Version} from './lambda/state.ts';
 
 /** What Lambda takes as an event, in bytes. */
@@ -75,9 +75,12 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
     return {rootDir: await imageFiles.folderOf(code.repository, code.digest), env: {}};
   };
 
+  const isRunnable = ({code, configuration}: Version): boolean =>
+    runs && (code.kind === 'image' || configuration.runtime?.startsWith('nodejs') === true);
+
   const unitOf = (fn: FunctionRecord, version: Version): Unit => {
     const {code, configuration} = version;
-    if (code.kind === 'zip' && !configuration.runtime?.startsWith('nodejs')) {
+    if (!isRunnable(version)) {
       const message = `the fake runs zip archives on Node alone, not on ${configuration.runtime}`;
       throw new Refusal('ServiceException', message, {status: 500});
     }
@@ -110,18 +113,19 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       if (version !== undefined) wanted.set(version, requested);
     }
     const live = new Map([fn.latest, ...fn.versions.values()].map((version) => [version.version, version]));
-    void fleet.end((unit, kind) => {
+    fleet.retire((unit, kind) => {
       if (unit.function !== fn.name) return false;
       const version = live.get(unit.version);
       if (version === undefined || contentOf(version) !== unit.content) return true;
       return kind === 'provisioned' && !wanted.has(version);
     });
     for (const version of fn.versions.values()) {
+      if (!isRunnable(version)) continue;
       const unit = unitOf(fn, version);
       if (unit.snapStart) fleet.snapshot(unit);
     }
     for (const [version, count] of wanted) {
-      fleet.keep(unitOf(fn, version), count);
+      if (isRunnable(version)) fleet.keep(unitOf(fn, version), count);
     }
   };
 
@@ -226,14 +230,15 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
         roles,
         images,
         registry,
+        tagsOfMapping: (arn) => mappings.tagsOf(arn),
         onChange: tend,
         onDelete: (name) => void fleet.end((unit) => unit.function === name),
       }),
       ...accessApi(functions, cloud),
       ...concurrencyApi(functions, cloud, {
         onChange: tend,
-        failed: (fn, version) => runs && fleet.keptFailed(unitOf(fn, version)),
-        ready: (fn, version) => (runs ? fleet.keptReady(unitOf(fn, version)) : Infinity),
+        failed: (fn, version) => isRunnable(version) && fleet.keptFailed(unitOf(fn, version)),
+        ready: (fn, version) => (isRunnable(version) ? fleet.keptReady(unitOf(fn, version)) : Infinity),
       }),
       ...mappings.handlers(),
       Invoke: invoke,

@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly roles: Roles;
   readonly images: Images;
   readonly registry: () => FakeRegistry;
+  /** Null: it is the ARN of something else. */
+  readonly tagsOfMapping: (arn: string | undefined) => Map<string, string> | null;
   /** Called when sandboxes of a function may be of what is no more. */
   readonly onChange: (fn: FunctionRecord) => void;
   readonly onDelete: (name: string) => void;
@@ -63,6 +65,10 @@ function checkZip(bytes: Uint8Array): void {
 export function functionsApi(functions: Functions, around: Surroundings): Handlers {
   const {cloud, roles, images, registry} = around;
   const {account, clock, paces, pageSize} = cloud;
+
+  /** Functions have tags, and so do their event source mappings. */
+  const tagsOf = (arn: string | undefined): Map<string, string> =>
+    around.tagsOfMapping(arn) ?? functions.find(parseTarget(arn)).tags;
 
   const checkRole = (role: string | undefined): void => {
     if (role === undefined) return;
@@ -381,15 +387,15 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
     },
 
     TagResource({Resource, Tags}: Lambda.TagResourceRequest): void {
-      const {tags} = functions.find(parseTarget(Resource));
+      const tags = tagsOf(Resource);
       for (const [key, value] of Object.entries(Tags ?? {})) tags.set(key, value);
     },
     UntagResource({Resource, TagKeys}: Lambda.UntagResourceRequest): void {
-      const {tags} = functions.find(parseTarget(Resource));
+      const tags = tagsOf(Resource);
       for (const key of TagKeys ?? []) tags.delete(key);
     },
     ListTags: ({Resource}: Lambda.ListTagsRequest): Lambda.ListTagsResponse => ({
-      Tags: Object.fromEntries(functions.find(parseTarget(Resource)).tags),
+      Tags: Object.fromEntries(tagsOf(Resource)),
     }),
 
     GetAccountSettings(): Lambda.GetAccountSettingsResponse {

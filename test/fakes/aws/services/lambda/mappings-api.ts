@@ -10,7 +10,8 @@ interface Mapping {
   readonly uuid: string;
   readonly source: string;
   target: string;
-  settings: Omit<Lambda.CreateEventSourceMappingRequest, 'FunctionName' | 'EventSourceArn'>;
+  readonly tags: Map<string, string>;
+  settings: Omit<Lambda.CreateEventSourceMappingRequest, 'FunctionName' | 'EventSourceArn' | 'Tags'>;
   enabled: boolean;
   modifiedMs: number;
   change: {readonly state: 'Creating' | 'Updating' | 'Deleting'; readonly untilMs: number} | null;
@@ -69,6 +70,12 @@ export class Mappings {
     };
   }
 
+  /** The tags of a mapping by its ARN; null: it is the ARN of something else. */
+  tagsOf(arn: string | undefined): Map<string, string> | null {
+    const uuid = /:event-source-mapping:([0-9a-f-]+)$/.exec(arn ?? '')?.[1];
+    return uuid === undefined ? null : this.#find(uuid).tags;
+  }
+
   #find(uuid: string | undefined): Mapping {
     const found = this.list().find((mapping) => mapping.uuid === uuid);
     if (found !== undefined) return found;
@@ -96,7 +103,7 @@ export class Mappings {
   }
 
   #create(input: Lambda.CreateEventSourceMappingRequest): Lambda.EventSourceMappingConfiguration {
-    const {FunctionName, EventSourceArn: source = '', Enabled = true, ...settings} = input;
+    const {FunctionName, EventSourceArn: source = '', Enabled = true, Tags = {}, ...settings} = input;
     const {name, qualifier} = parseTarget(FunctionName);
     const fn = this.#functions.find({name, qualifier});
     const version = this.#functions.version(fn, qualifier);
@@ -120,6 +127,7 @@ export class Mappings {
       uuid: randomUUID(),
       source,
       target,
+      tags: new Map(Object.entries(Tags)),
       settings,
       enabled: Enabled,
       modifiedMs: 0,
@@ -145,11 +153,10 @@ export class Mappings {
   #render(mapping: Mapping): Lambda.EventSourceMappingConfiguration {
     const {uuid, source, target, settings, enabled, modifiedMs, change} = mapping;
     const isQueue = source.split(':')[2] === 'sqs';
-    const {Tags: _, ...shown} = settings;
     return {
       BatchSize: isQueue ? 10 : 100,
       MaximumBatchingWindowInSeconds: 0,
-      ...shown,
+      ...settings,
       UUID: uuid,
       EventSourceArn: source,
       FunctionArn: target,
