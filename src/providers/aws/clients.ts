@@ -5,6 +5,8 @@ import type {EventBridge} from '@aws-sdk/client-eventbridge';
 import type {IAM} from '@aws-sdk/client-iam';
 import type {Lambda} from '@aws-sdk/client-lambda';
 import type {S3} from '@aws-sdk/client-s3';
+import type {SecretsManager} from '@aws-sdk/client-secrets-manager';
+import type {SSM} from '@aws-sdk/client-ssm';
 import type {STS} from '@aws-sdk/client-sts';
 import type {Context} from '../../core/driver.ts';
 import {look} from './errors.ts';
@@ -22,6 +24,8 @@ export interface Aws {
   readonly scaling: () => Promise<ApplicationAutoScaling>;
   readonly events: () => Promise<EventBridge>;
   readonly s3: () => Promise<S3>;
+  readonly ssm: () => Promise<SSM>;
+  readonly secrets: () => Promise<SecretsManager>;
 }
 
 /** Opens the services at a place. */
@@ -71,6 +75,8 @@ function openServices({region, profile}: Place): Aws {
       return new ApplicationAutoScaling(config);
     }),
     events: once(async () => new (await import('@aws-sdk/client-eventbridge')).EventBridge(config)),
+    ssm: once(async () => new (await import('@aws-sdk/client-ssm')).SSM(config)),
+    secrets: once(async () => new (await import('@aws-sdk/client-secrets-manager')).SecretsManager(config)),
     s3: once(async () => new (await import('@aws-sdk/client-s3')).S3(config)),
   };
 }

@@ -13,6 +13,9 @@ export type Configuration = {
   readonly variables: {readonly [name: string]: string};
 };
 
+/** The same as steps carry it: with secrets that are still to be read, by their references. */
+export type Unresolved = Configuration & {readonly secrets?: {readonly [name: string]: string}};
+
 /** The members of CreateFunction and UpdateFunctionConfiguration. */
 export function requestOf({
   role,
@@ -52,7 +55,7 @@ export function configurationOf(found: FunctionConfiguration): Configuration {
 
 /** What `$LATEST` must be for the next step; null: whatever it is. */
 export type Expected = {
-  readonly configuration: JsonObject | null;
+  readonly configuration: JsonObject | Configuration | null;
   readonly image: string | null;
   /** The mark of a forced cold start. */
   readonly nonce: string | null;

@@ -28,7 +28,8 @@ import {
   roleName,
 } from './names.ts';
 import type {AwsOptions} from './options.ts';
-import {settingsOf} from './settings.ts';
+import {readSecret, referencesIn} from './secrets.ts';
+import {settingsOf, type SecretsNow} from './settings.ts';
 
 /** Versions whose schedules are looked for: DescribeScalableTargets takes no more at a time. */
 const SCHEDULES_MAX = 50;
@@ -98,20 +99,22 @@ async function readFunction(
   const live = {FunctionName: name, Qualifier: LIVE};
   const about = (action: string) => ({action, resource: `${name}:${LIVE}`});
   const how = {abortSignal: context.signal};
-  const [versions, alias, url, policy, provisioned] = await Promise.all([
-    readVersions(lambda, name, fingerprint, context),
+  const [published, alias, url, policy, provisioned] = await Promise.all([
+    readVersions(lambda, name, context),
     lookFor(about('lambda:GetAlias'), context, () => lambda.getAlias({FunctionName: name, Name: LIVE}, how)),
     lookFor(about('lambda:GetFunctionUrlConfig'), context, () => lambda.getFunctionUrlConfig(live, how)),
     lookFor(about('lambda:GetPolicy'), context, () => lambda.getPolicy(live, how)),
     readProvisioned(lambda, name, context),
   ]);
+  const configuration = readableConfiguration(found.Configuration ?? {}, name);
+  const secrets = await readSecrets(aws, [configuration, ...published], fingerprint, context);
+  const versions = published.map((each) => versionOf(each, fingerprint, secrets));
   const schedules = await readSchedules(
     aws,
     name,
     versions.map(({version}) => version),
     context,
   );
-  const configuration = readableConfiguration(found.Configuration ?? {}, name);
   return {
     arn: configuration.FunctionArn ?? '',
     ours: found.Tags?.[OWNER_TAG] === name,
@@ -125,7 +128,7 @@ async function readFunction(
     ),
     revision: configuration.RevisionId ?? '',
     packageType: configuration.PackageType ?? 'Image',
-    latest: settingsOf(configuration, imageOf(found), fingerprint),
+    latest: settingsOf(configuration, imageOf(found), fingerprint, secrets),
     declared: {
       image: configuration.Environment?.Variables?.[IMAGE_VARIABLE] ?? null,
       nonce: configuration.Environment?.Variables?.[NONCE_VARIABLE] ?? null,
@@ -164,9 +167,8 @@ export const imageOf = (found: GetFunctionResponse): string | null =>
 async function readVersions(
   lambda: Lambda,
   name: string,
-  fingerprint: FingerprintFn,
   context: Context,
-): Promise<VersionFound[]> {
+): Promise<FunctionConfiguration[]> {
   const asked = {action: 'lambda:ListVersionsByFunction', resource: name};
   const all: FunctionConfiguration[] = [];
   let marker: string | undefined;
@@ -182,18 +184,44 @@ async function readVersions(
   } while (marker !== undefined);
   return all
     .filter(({Version}) => Version !== undefined && Version !== '$LATEST')
-    .map((configuration) => versionOf(readableConfiguration(configuration, name), fingerprint))
-    .sort((a, b) => Number(a.version) - Number(b.version));
+    .map((configuration) => readableConfiguration(configuration, name))
+    .sort((a, b) => Number(a.Version) - Number(b.Version));
 }
 
-function versionOf(configuration: FunctionConfiguration, fingerprint: FingerprintFn): VersionFound {
+/** What the stores hold now of what thaw has filled variables with; not where it may not look, or there is nothing. */
+async function readSecrets(
+  aws: Aws,
+  configurations: readonly FunctionConfiguration[],
+  fingerprint: FingerprintFn,
+  context: Context,
+): Promise<SecretsNow> {
+  const sources = new Set(configurations.flatMap((each) => Object.values(referencesIn(each))));
+  const how = {abortSignal: context.signal};
+  const read = async (source: string): Promise<string | null> => {
+    try {
+      return fingerprint(await readSecret(aws, source, (asked, call) => look(asked, context, call), how));
+    } catch (error) {
+      if (error instanceof ThawError && error.code !== 'INTERRUPTED') return null;
+      throw error;
+    }
+  };
+  return new Map(
+    await Promise.all([...sources].map(async (source) => [source, await read(source)] as const)),
+  );
+}
+
+function versionOf(
+  configuration: FunctionConfiguration,
+  fingerprint: FingerprintFn,
+  secrets: SecretsNow,
+): VersionFound {
   const {Version = '', LastModified = '', State = 'Active', Environment} = configuration;
   const image = imageOfVersion(configuration);
   return {
     version: Version,
     at: isoOf(LastModified),
     image,
-    settings: settingsOf(configuration, image, fingerprint),
+    settings: settingsOf(configuration, image, fingerprint, secrets),
     state: State,
     replaces: Environment?.Variables?.[NONCE_VARIABLE] ?? null,
   };

@@ -1,4 +1,5 @@
 import type {Limits} from '../../core/driver.ts';
+import {SECRET_STORES} from './secrets.ts';
 
 /** What AWS Lambda takes, by its documentation of 2026. */
 export const limits: Limits = {
@@ -12,7 +13,7 @@ export const limits: Limits = {
   requestBytes: 6 * 2 ** 20,
   auth: ['iam', 'none'],
   triggers: ['http', 'schedule', 's3', 'sqs', 'kinesis', 'dynamodb'],
-  secretStores: [],
+  secretStores: SECRET_STORES,
   scaleToZero: true,
   warm: {min: true, schedule: true},
   whenFull: 'refuse',

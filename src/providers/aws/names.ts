@@ -10,8 +10,9 @@ export const LIVE = 'live';
 export const IMAGE_VARIABLE = 'THAW_IMAGE';
 /** The version that a forced cold start replaces: a value that no version had before. */
 export const NONCE_VARIABLE = 'THAW_NONCE';
-/** What Lambda takes as an event, so that the runtime refuses what never could arrive. */
-export const OWN_VARIABLES: readonly string[] = [IMAGE_VARIABLE, NONCE_VARIABLE];
+/** Which variables have their values from where: JSON, of references alone. */
+export const SECRETS_VARIABLE = 'THAW_SECRETS';
+export const OWN_VARIABLES: readonly string[] = [IMAGE_VARIABLE, NONCE_VARIABLE, SECRETS_VARIABLE];
 
 /** Lets functions write their log. */
 export const BASIC_EXECUTION = 'service-role/AWSLambdaBasicExecutionRole';

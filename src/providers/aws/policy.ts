@@ -162,6 +162,12 @@ export function leastPolicy({partition, account, region, function: name}: Policy
         Resource: '*',
       },
       {
+        Sid: 'Secrets',
+        Effect: 'Allow',
+        Action: ['secretsmanager:GetSecretValue', 'ssm:GetParameter'],
+        Resource: '*',
+      },
+      {
         Sid: 'Account',
         Effect: 'Allow',
         Action: [

@@ -2,16 +2,20 @@ import type {FunctionConfiguration} from '@aws-sdk/client-lambda';
 import type {FingerprintFn} from '../../core/digest.ts';
 import type {FunctionSpec} from '../../core/function.ts';
 import type {Platform} from '../../core/image.ts';
-import type {Json} from '../../core/json.ts';
+import {canonicalJson, type Json} from '../../core/json.ts';
 import type {Arg} from '../../core/plan.ts';
-import {IMAGE_VARIABLE, OWN_VARIABLES} from './names.ts';
+import {IMAGE_VARIABLE, OWN_VARIABLES, SECRETS_VARIABLE} from './names.ts';
 import type {AwsOptions} from './options.ts';
+import {referencesIn} from './secrets.ts';
 
 /**
  * What a version is made of, flat, by the path that a change of it is reported under: `resources.memoryMb`,
  * `env.LOG_LEVEL` (a fingerprint), `options.kmsKey`.
  */
 export type Settings = {readonly [path: string]: Json};
+
+/** What the stores hold now: fingerprints by reference; null where nobody could look. */
+export type SecretsNow = ReadonlyMap<string, string | null>;
 
 /** Architectures as Lambda names them. */
 const ARCHITECTURE: {readonly [P in Platform]: string} = {'linux/amd64': 'x86_64', 'linux/arm64': 'arm64'};
@@ -29,10 +33,16 @@ export function settingsOf(
   configuration: FunctionConfiguration,
   image: string | null,
   fingerprint: FingerprintFn,
+  secrets: SecretsNow = new Map(),
 ): Settings {
   const {MemorySize, Timeout, Role, Architectures, EphemeralStorage, VpcConfig, KMSKeyArn, Environment} =
     configuration;
   const variables = Object.entries(Environment?.Variables ?? {});
+  const references = referencesIn(configuration);
+  // What the store holds may have changed since.
+  const isOld = (name: string, source: string): boolean =>
+    (secrets.get(source) ?? null) !== null &&
+    secrets.get(source) !== fingerprint(Environment?.Variables?.[name] ?? '');
   const subnets = [...(VpcConfig?.SubnetIds ?? [])].sort();
   const securityGroups = [...(VpcConfig?.SecurityGroupIds ?? [])].sort();
   return {
@@ -46,8 +56,14 @@ export function settingsOf(
     'options.kmsKey': KMSKeyArn || null,
     ...Object.fromEntries(
       variables
-        .filter(([name]) => !OWN_VARIABLES.includes(name))
+        .filter(([name]) => !OWN_VARIABLES.includes(name) && !Object.hasOwn(references, name))
         .map(([name, value]) => [`env.${name}`, fingerprint(value)]),
+    ),
+    ...Object.fromEntries(
+      Object.entries(references).map(([name, source]) => [
+        `secrets.${name}`,
+        isOld(name, source) ? `${source}, an older value` : source,
+      ]),
     ),
   };
 }
@@ -68,6 +84,7 @@ export function wantedSettings(fn: FunctionSpec, options: AwsOptions, role: stri
     'options.vpc': options.vpc,
     'options.kmsKey': options.kmsKey,
     ...Object.fromEntries(Object.entries(fn.env).map(([name, mark]) => [`env.${name}`, mark])),
+    ...Object.fromEntries(Object.entries(fn.secrets).map(([name, source]) => [`secrets.${name}`, source])),
   };
 }
 
@@ -90,7 +107,9 @@ export function configurationArg(
     variables: {
       ...Object.fromEntries(Object.keys(fn.env).map((name) => [name, {$secret: name}])),
       [IMAGE_VARIABLE]: fn.image,
+      ...(Object.keys(fn.secrets).length === 0 ? {} : {[SECRETS_VARIABLE]: canonicalJson(fn.secrets)}),
     },
+    secrets: fn.secrets,
   };
 }
 

@@ -20,7 +20,7 @@ const OWN_REPOSITORY = 'team/models';
 /** What the suite must know of the AWS driver. */
 export const awsTraits: Traits = {
   driver: createAwsDriver(),
-  secretSource: null,
+  secretSource: 'ssm:/credit-scoring/key',
   optionValues: {
     role: `arn:aws:iam::123456789012:role/${OWN_ROLE}`,
     repository: OWN_REPOSITORY,
@@ -42,6 +42,7 @@ export async function openAwsHarness(
   const aws = await openFakeAws(fake);
   const restore = setEnvironment(aws.env);
   aws.roles.plant(OWN_ROLE);
+  for (const name of ['key', 'key-2']) aws.parameters.plant(`/${NAME}/${name}`, `${name}-of-a-store-2718`);
   aws.repositories.plant(OWN_REPOSITORY);
   const given = new Set(aws.inventory());
   const {signal} = new AbortController();

@@ -6,11 +6,13 @@ import {
   isAsExpected,
   requestOf,
   type Configuration,
+  type Unresolved,
   type Expected,
 } from '../configuration.ts';
 import {unless} from '../errors.ts';
 import {imageOf, imageUriOf} from '../inspect.ts';
 import {NONCE_VARIABLE, OWNER_TAG} from '../names.ts';
+import {readSecret} from '../secrets.ts';
 import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
 
 /** Images of several gigabytes take minutes to be made ready. */
@@ -21,7 +23,8 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'lambda:CreateFunction': op(async (job) => {
     const {args, text, how} = job;
     const name = text('name');
-    const expected = {configuration: args['configuration'], image: args['image'], nonce: null} as Expected;
+    const configuration = await resolveSecrets(job, args['configuration'] as unknown as Unresolved);
+    const expected: Expected = {configuration, image: text('image'), nonce: null};
     const there = await readLatest(job);
     if (there && there.tags[OWNER_TAG] === name && isAsExpected(there.found, there.image, expected)) return;
     const lambda = await job.aws.lambda();
@@ -32,7 +35,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           PackageType: 'Image',
           Code: {ImageUri: text('imageUri')},
           Architectures: [text('architecture') as 'arm64' | 'x86_64'],
-          ...requestOf(args['configuration'] as unknown as Configuration),
+          ...requestOf(configuration),
           Tags: {...(args['tags'] as {[key: string]: string})},
           Publish: false,
         },
@@ -64,7 +67,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const architecture = text('architecture') as 'arm64' | 'x86_64';
     const isThere = imageUri === args['imageUri'] && (found.Architectures?.[0] ?? 'x86_64') === architecture;
     if (isThere && found.LastUpdateStatus !== 'Failed') return;
-    refuseUnexpected(job, found, image);
+    await refuseUnexpected(job, found, image);
     const lambda = await job.aws.lambda();
     await job.ask('lambda:UpdateFunctionCode', name, () =>
       lambda.updateFunctionCode(
@@ -83,7 +86,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'lambda:WaitFunctionUpdated': op(async (job) => {
     const {args, text} = job;
     const name = text('name');
-    const expected = args['expected'] as unknown as Expected;
+    const expected = await readExpected(job);
     return poll(job, `the update of ${name}`, UPDATE_MS_MAX, async () => {
       const {found, image} = await mustReadLatest(job);
       // What does not show the last write yet says nothing of how that went.
@@ -159,7 +162,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
 async function wantedConfiguration(job: Job): Promise<Configuration> {
   const {args, text, how} = job;
   const like = (args['like'] ?? null) as string | null;
-  if (like === null) return args['configuration'] as unknown as Configuration;
+  if (like === null) return resolveSecrets(job, args['configuration'] as unknown as Unresolved);
   const lambda = await job.aws.lambda();
   const which = {FunctionName: text('name'), Qualifier: like};
   const found = await job.ask('lambda:GetFunctionConfiguration', `${text('name')}:${like}`, () =>
@@ -197,10 +200,44 @@ async function mustReadLatest(job: Job): Promise<NonNullable<Awaited<ReturnType<
   return latest;
 }
 
+/** What `$LATEST` is to be, with the values of secrets that steps carry references of. */
+async function readExpected(job: Job): Promise<Expected> {
+  const expected = job.args['expected'] as unknown as Expected;
+  const {configuration} = expected;
+  if (configuration === null) return expected;
+  return {...expected, configuration: await resolveSecrets(job, configuration as Unresolved)};
+}
+
+async function resolveSecrets(
+  job: Job,
+  {secrets = {}, ...configuration}: Unresolved,
+): Promise<Configuration> {
+  const values = await Promise.all(
+    Object.entries(secrets).map(async ([name, source]) => [
+      name,
+      await readSecret(
+        job.aws,
+        source,
+        ({action, resource}, call) => job.ask(action, resource, call),
+        job.how,
+      ),
+    ]),
+  );
+  return {
+    ...configuration,
+    variables: {...configuration.variables, ...(Object.fromEntries(values) as {[name: string]: string})},
+  };
+}
+
 /** Refuses to go on from what another deploy has written. */
-export function refuseUnexpected(job: Job, found: FunctionConfiguration, image: string | null): void {
-  const expected = (job.args['expected'] ?? null) as Expected | null;
-  if (expected === null || isAsExpected(found, image, expected)) return;
+export async function refuseUnexpected(
+  job: Job,
+  found: FunctionConfiguration,
+  image: string | null,
+): Promise<void> {
+  if ((job.args['expected'] ?? null) === null) return;
+  const expected = await readExpected(job);
+  if (isAsExpected(found, image, expected)) return;
   throw changedMeanwhile(job.text('name'), {function: job.text('name')});
 }
 

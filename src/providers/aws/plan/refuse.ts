@@ -5,6 +5,7 @@ import type {FunctionFound, Have} from '../have.ts';
 import {toAwsCron} from '../cron.ts';
 import {OWN_VARIABLES, OWNER_TAG, repositoryName, roleName} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
+import {isReference} from '../secrets.ts';
 
 type Refused = {readonly path: string; readonly message: string};
 
@@ -20,16 +21,17 @@ export function refuseSettings(fn: FunctionSpec): void {
     ...(NAME.test(fn.name)
       ? []
       : [{path: 'name', message: `${fn.name} is not 1 to 64 letters, digits, - and _`}]),
-    ...Object.keys(fn.env).flatMap((name) => {
-      const path = `env.${name}`;
+    ...[...Object.keys(fn.env), ...Object.keys(fn.secrets)].flatMap((name) => {
+      const path = Object.hasOwn(fn.env, name) ? `env.${name}` : `secrets.${name}`;
       if (!VARIABLE.test(name)) {
         return [{path, message: 'must be a letter, then one or more letters, digits and _'}];
       }
       if (RESERVED.test(name)) return [{path, message: 'is set by Lambda itself'}];
       return OWN_VARIABLES.includes(name) ? [{path, message: 'is set by thaw itself'}] : [];
     }),
-    ...Object.entries(fn.secrets).map(([name, source]) => {
-      return {path: `secrets.${name}`, message: `${source} cannot be resolved by Lambda, only env can`};
+    ...Object.entries(fn.secrets).flatMap(([name, source]) => {
+      const message = `${source} is not env, ssm:/path, secretsmanager:name or secretsmanager:name#member`;
+      return isReference(source) ? [] : [{path: `secrets.${name}`, message}];
     }),
     ...fn.triggers.flatMap(triggerProblems),
     ...warmthProblems(fn.warm, fn.scaling.maxInstances),

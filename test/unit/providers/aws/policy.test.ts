@@ -18,5 +18,5 @@ it('is about one function, but for what has no names', () => {
   const policy = leastPolicy({partition: 'aws', account: '1', region: 'r', function: 'f'});
   const statements = policy['Statement'] as {Sid: string; Resource: string | string[]}[];
   const open = statements.filter(({Resource}) => Resource === '*').map(({Sid}) => Sid);
-  expect(open).toEqual(['Schedule', 'Sources', 'Account']);
+  expect(open).toEqual(['Schedule', 'Sources', 'Secrets', 'Account']);
 });
