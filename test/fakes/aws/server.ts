@@ -9,6 +9,7 @@ import {
 import {Account} from './account.ts';
 import {createSkippingClock, type SkippingClock} from './clock.ts';
 import {PACES, type Cloud, type Paces, type Service} from './cloud.ts';
+import {createDelivery, type Delivery} from './delivery.ts';
 import {answer, check, isRead, openService, operationName, refuse, type OpenService} from './dispatch.ts';
 import {Faults, type Fault} from './faults.ts';
 import {Rate} from './rate.ts';
@@ -76,6 +77,8 @@ export interface FakeAws {
   readonly queues: Queues;
   readonly parameters: Values;
   readonly secrets: Values;
+  /** Brings events to the functions that asked for them. */
+  readonly deliver: Delivery;
   close(): Promise<void>;
 }
 
@@ -103,20 +106,9 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
   const lambda = createLambda({cloud, roles: iam, images: ecr, registry: () => registry, logs, runs});
   const scaling = createScaling(cloud, (name, qualifier) => lambda.isPublished(name, qualifier));
   const s3 = createS3(cloud, (arn, bucket) => lambda.mayBeInvokedBy(arn, 's3.amazonaws.com', bucket));
+  const events = createEvents(cloud);
   const [sqs, ssm, secrets] = [createSqs(cloud), createSsm(cloud), createSecretsManager(cloud)];
-  const services: readonly Service[] = [
-    sts,
-    iam,
-    logs,
-    ecr,
-    lambda,
-    scaling,
-    s3,
-    sqs,
-    ssm,
-    secrets,
-    createEvents(cloud),
-  ];
+  const services: readonly Service[] = [sts, iam, logs, ecr, lambda, scaling, s3, sqs, ssm, secrets, events];
   const byScope = new Map(services.map((service) => [service.scope, service]));
   const opened = new Map<string, Promise<OpenService>>();
 
@@ -277,6 +269,13 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
     queues: sqs,
     parameters: ssm,
     secrets,
+    deliver: createDelivery({
+      sources: (arn) => lambda.sources(arn),
+      notifications: (bucket) => s3.notifications(bucket),
+      rule: (name) => events.rule(name),
+      mayInvoke: (target, service, source) => lambda.mayBeInvokedBy(target, service, source),
+      invoke: (target, event) => lambda.deliver(target, event),
+    }),
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

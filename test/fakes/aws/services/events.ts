@@ -16,8 +16,14 @@ interface Rule {
 const SCHEDULE =
   /^(?:cron\((?:\S+ ){5}\S+\)|rate\((?:1 (?:minute|hour|day)|(?:[2-9]|\d{2,}) (?:minutes|hours|days))\))$/;
 
+/** What others ask of rules. */
+export interface Rules {
+  /** Null: there is none, or it is disabled. */
+  rule(name: string): {readonly arn: string; readonly targets: readonly Events.Target[]} | null;
+}
+
 /** EventBridge's rules on the default bus. */
-export function createEvents({account, pageSize}: Cloud): Service {
+export function createEvents({account, pageSize}: Cloud): Service & Rules {
   const rules = new Map<string, Rule>();
   const arnOf = (name: string): string => account.arn('events', `rule/${name}`);
 
@@ -152,6 +158,10 @@ export function createEvents({account, pageSize}: Cloud): Service {
       if (typeof ResourceARN === 'string') return ResourceARN;
       const name = Name ?? rule;
       return typeof name === 'string' ? arnOf(name) : '*';
+    },
+    rule(name) {
+      const found = rules.get(name);
+      return found?.state === 'ENABLED' ? {arn: arnOf(name), targets: [...found.targets.values()]} : null;
     },
     inventory: () => [...rules.keys()].map((name) => `rule ${name}`),
   };

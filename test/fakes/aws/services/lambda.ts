@@ -4,6 +4,7 @@ import {request as httpRequest} from 'node:http';
 import {buffer} from 'node:stream/consumers';
 import {digestOf} from '../../../../src/core/digest.ts';
 import type {Call, Cloud, Service} from '../cloud.ts';
+import type {Source} from '../delivery.ts';
 import {Refusal} from '../refusal.ts';
 import {Fleet, InitFailure, streamName, type Unit, type Unpacked} from '../sandboxes/fleet.ts';
 import {ImageFiles} from '../sandboxes/image-files.ts';
@@ -46,6 +47,10 @@ export interface LambdaPlane {
   isUrl(path: string): boolean;
   /** Whether requests to the URL have to be signed. */
   isSigned(path: string): boolean;
+  /** Invokes a function as another service does. */
+  deliver(arn: string, event: unknown): Promise<{readonly failed: boolean; readonly body: unknown}>;
+  /** What fetches from a queue or stream. */
+  sources(sourceArn: string): readonly Source[];
   /** Lets whoever may read a function's policy know whether a service may invoke it. */
   mayBeInvokedBy(arn: string, service: string, sourceArn: string): boolean;
   /** Whether there is such a version or alias of a function. */
@@ -302,6 +307,14 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
         throw error;
       }
     },
+    async deliver(arn, event) {
+      const payload = Buffer.from(JSON.stringify(event));
+      const input = {FunctionName: arn, Payload: payload};
+      const {FunctionError, Payload} = await invoke(input, {requestId: randomUUID(), headers: {}});
+      const body: unknown = JSON.parse(Buffer.from(Payload ?? Buffer.from('null')).toString('utf8'));
+      return {failed: FunctionError !== undefined, body};
+    },
+    sources: (sourceArn) => mappings.from(sourceArn),
     mayBeInvokedBy(arn, service, sourceArn) {
       const target = parseTarget(arn);
       const policy = functions.all.get(target.name)?.policies.get(target.qualifier ?? '$LATEST');

@@ -6,6 +6,7 @@ import {restXml} from '../wire/rest-xml.ts';
 /** Buckets that somebody else made; thaw only asks them to tell it of new objects. */
 export interface Buckets {
   plant(name: string, notifications?: S3.NotificationConfiguration): void;
+  notifications(bucket: string): S3.NotificationConfiguration;
 }
 
 /** @param mayInvoke whether a function's policy lets S3 invoke it for a bucket */
@@ -80,6 +81,7 @@ export function createS3(
       [...buckets].flatMap(([bucket, {LambdaFunctionConfigurations: configurations = []}]) =>
         configurations.map(({LambdaFunctionArn}) => `notification ${bucket} ${LambdaFunctionArn}`),
       ),
+    notifications: find,
     plant(name, notifications = {}) {
       buckets.set(name, notifications);
     },

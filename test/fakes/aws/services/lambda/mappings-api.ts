@@ -2,6 +2,7 @@ import type * as Lambda from '@aws-sdk/client-lambda';
 import {randomUUID} from 'node:crypto';
 import {pageOf, type Cloud, type Handlers} from '../../cloud.ts';
 import {Refusal} from '../../refusal.ts';
+import type {Source} from '../../delivery.ts';
 import type {Roles} from '../iam.ts';
 import {functionArn, parseTarget} from './names.ts';
 import type {Functions} from './state.ts';
@@ -45,6 +46,17 @@ export class Mappings {
       mapping.change = null;
     }
     return [...this.#all.values()];
+  }
+
+  /** What fetches from a source by now. */
+  from(sourceArn: string): Source[] {
+    const own = this.list().filter(({source}) => source === sourceArn);
+    return own.map(({target, enabled, settings, change}) => ({
+      target,
+      enabled: enabled && change === null,
+      batchSize: settings.BatchSize ?? (sourceArn.split(':')[2] === 'sqs' ? 10 : 100),
+      patterns: (settings.FilterCriteria?.Filters ?? []).flatMap(({Pattern}) => Pattern ?? []),
+    }));
   }
 
   handlers(): Handlers {
