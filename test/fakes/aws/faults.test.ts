@@ -1,5 +1,6 @@
 import {GetCallerIdentityCommand, STSClient} from '@aws-sdk/client-sts';
 import * as L from '@aws-sdk/client-lambda';
+import {getEventListeners} from 'node:events';
 import {describe, expect, it} from 'vitest';
 import {connection, openForTest, refusal} from './open-for-test.ts';
 
@@ -102,6 +103,19 @@ describe('the clock', () => {
     await pass(50);
     const difference = aws.clock.monotonicMs() - beforeMs - (performance.now() - realBeforeMs);
     expect(Math.abs(difference)).toBeLessThan(1);
+  });
+
+  it('lets nobody wait who is called off, and forgets him', async () => {
+    const {aws} = await openForTest({runs: false});
+    const controller = new AbortController();
+    const done = aws.clock.busy();
+    const waiting = aws.clock.sleep(60_000, controller.signal);
+    controller.abort();
+    await expect(waiting).rejects.toMatchObject({code: 'INTERRUPTED'});
+    done();
+    const {signal} = new AbortController();
+    for (let n = 0; n < 20; n++) await aws.clock.sleep(1000, signal);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('stands while something is under way', async () => {

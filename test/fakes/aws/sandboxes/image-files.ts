@@ -10,8 +10,8 @@ import {RUNTIME_DIR} from '../../../instance.ts';
 import {hostOrt} from '../../../onnxruntime.ts';
 import type {FakeRegistry} from '../../../unit/image/registry/fake-registry.ts';
 
-/** Where everything of thaw lies in an image. */
-const OURS = /^(?:\.\/)?(opt\/thaw\/.+)$/;
+/** Where everything of thaw lies in an image, but for the interpreter: processes run on this machine's own. */
+const OURS = /^(?:\.\/)?(opt\/thaw\/(?!bin\/).+)$/;
 
 /** An image's manifest, as far as running it goes. */
 export interface Manifest {
