@@ -57,16 +57,24 @@ export function configurationOf(found: FunctionConfiguration): Configuration {
 export type Expected = {
   readonly configuration: JsonObject | Configuration | null;
   readonly image: string | null;
+  /** `repository@digest`, where the digest alone does not tell what was there before from what shall be. */
+  readonly imageUri?: string | null;
   /** The mark of a forced cold start. */
   readonly nonce: string | null;
 };
 
+/** `$LATEST`, and the image that it runs. */
+export interface Latest {
+  readonly found: FunctionConfiguration;
+  /** Its digest. */
+  readonly image: string | null;
+  /** `repository@digest` */
+  readonly imageUri: string | null;
+}
+
 /** Whether a function is what it is expected to be. An answer from before the last write is not. */
-export function isAsExpected(
-  found: FunctionConfiguration,
-  image: string | null,
-  expected: Expected,
-): boolean {
+export function isAsExpected({found, image, imageUri}: Latest, expected: Expected): boolean {
+  if ((expected.imageUri ?? imageUri) !== imageUri) return false;
   if (expected.image !== null && image !== expected.image) return false;
   if (expected.nonce !== null && found.Environment?.Variables?.[NONCE_VARIABLE] !== expected.nonce)
     return false;

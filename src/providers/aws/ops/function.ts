@@ -1,4 +1,3 @@
-import type {FunctionConfiguration} from '@aws-sdk/client-lambda';
 import {ThawError} from '../../../core/errors.ts';
 import type {Op} from '../../../core/driver.ts';
 import {
@@ -8,6 +7,7 @@ import {
   type Configuration,
   type Unresolved,
   type Expected,
+  type Latest,
 } from '../configuration.ts';
 import {unless} from '../errors.ts';
 import {imageOf, imageUriOf} from '../inspect.ts';
@@ -17,6 +17,8 @@ import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './argument
 
 /** Images of several gigabytes take minutes to be made ready. */
 const UPDATE_MS_MAX = 900_000;
+/** For so long it may be that a write is not to be seen. */
+const STALE_MS_MAX = 5000;
 
 /** The function itself: what CreateFunction and the calls that change it write. */
 export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
@@ -26,7 +28,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const configuration = await resolveSecrets(job, args['configuration'] as unknown as Unresolved);
     const expected: Expected = {configuration, image: text('image'), nonce: null};
     const there = await readLatest(job);
-    if (there && there.tags[OWNER_TAG] === name && isAsExpected(there.found, there.image, expected)) return;
+    if (there && there.tags[OWNER_TAG] === name && isAsExpected(there, expected)) return;
     const lambda = await job.aws.lambda();
     await job.ask('lambda:CreateFunction', name, () =>
       lambda.createFunction(
@@ -48,9 +50,9 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const {args, text, how} = job;
     const name = text('name');
     const wanted = await wantedConfiguration(job);
-    const {found, image} = await mustReadLatest(job);
+    const latest = await mustReadLatest(job);
     const expected = {configuration: wanted, image: null, nonce: null};
-    if (isAsExpected(found, image, expected) && found.LastUpdateStatus !== 'Failed') return;
+    if (isAsExpected(latest, expected) && latest.found.LastUpdateStatus !== 'Failed') return;
     const lambda = await job.aws.lambda();
     await job.ask('lambda:UpdateFunctionConfiguration', name, () =>
       lambda.updateFunctionConfiguration(
@@ -63,11 +65,12 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'lambda:UpdateFunctionCode': op(async (job) => {
     const {args, text, how} = job;
     const name = text('name');
-    const {found, image, imageUri} = await mustReadLatest(job);
+    const latest = await mustReadLatest(job);
+    const {found, imageUri} = latest;
     const architecture = text('architecture') as 'arm64' | 'x86_64';
     const isThere = imageUri === args['imageUri'] && (found.Architectures?.[0] ?? 'x86_64') === architecture;
     if (isThere && found.LastUpdateStatus !== 'Failed') return;
-    await refuseUnexpected(job, found, image);
+    await refuseUnexpected(job, latest);
     const lambda = await job.aws.lambda();
     await job.ask('lambda:UpdateFunctionCode', name, () =>
       lambda.updateFunctionCode(
@@ -87,10 +90,13 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const {args, text} = job;
     const name = text('name');
     const expected = await readExpected(job);
+    const {clock} = job.context.ports;
+    const startedMs = clock.monotonicMs();
     return poll(job, `the update of ${name}`, UPDATE_MS_MAX, async () => {
-      const {found, image} = await mustReadLatest(job);
+      const latest = await mustReadLatest(job);
       // What does not show the last write yet says nothing of how that went.
-      if (!isAsExpected(found, image, expected)) return null;
+      if (!isAsExpected(latest, expected)) return null;
+      const {found} = latest;
       const {State = 'Active', LastUpdateStatus = 'Successful', RevisionId = ''} = found;
       if (State === 'Failed' || State === 'Deactivated' || State === 'Deleting') {
         throw failedState(name, State, found.StateReasonCode, found.StateReason);
@@ -99,7 +105,10 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
         throw failedState(name, 'Failed', found.LastUpdateStatusReasonCode, found.LastUpdateStatusReason);
       }
       const settled = State !== 'Pending' && LastUpdateStatus !== 'InProgress';
-      return settled ? {revision: RevisionId} : null;
+      // Right after a write Lambda may still show how it was before: then the revision is that of before, too. Where
+      // there was nothing to write it stays that.
+      const isNew = RevisionId !== args['after'] || clock.monotonicMs() - startedMs >= STALE_MS_MAX;
+      return settled && isNew ? {revision: RevisionId} : null;
     });
   }, WAITING),
 
@@ -173,12 +182,9 @@ async function wantedConfiguration(job: Job): Promise<Configuration> {
 }
 
 /** `$LATEST`, and the digest of its image; null if there is no such function. */
-export async function readLatest(job: Job): Promise<{
-  readonly found: FunctionConfiguration;
-  readonly image: string | null;
-  readonly imageUri: string | null;
-  readonly tags: {readonly [key: string]: string};
-} | null> {
+export async function readLatest(
+  job: Job,
+): Promise<(Latest & {readonly tags: {readonly [key: string]: string}}) | null> {
   const {text, how} = job;
   const lambda = await job.aws.lambda();
   const answer = await job.askFor('lambda:GetFunction', text('name'), () =>
@@ -230,14 +236,10 @@ async function resolveSecrets(
 }
 
 /** Refuses to go on from what another deploy has written. */
-export async function refuseUnexpected(
-  job: Job,
-  found: FunctionConfiguration,
-  image: string | null,
-): Promise<void> {
+export async function refuseUnexpected(job: Job, latest: Latest): Promise<void> {
   if ((job.args['expected'] ?? null) === null) return;
   const expected = await readExpected(job);
-  if (isAsExpected(found, image, expected)) return;
+  if (isAsExpected(latest, expected)) return;
   throw changedMeanwhile(job.text('name'), {function: job.text('name')});
 }
 

@@ -15,7 +15,7 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const name = text('name');
     const latest = await readLatest(job);
     if (latest === null) throw changedMeanwhile(name, {function: name});
-    await refuseUnexpected(job, latest.found, latest.image);
+    await refuseUnexpected(job, latest);
     const {RevisionId} = latest.found;
     const lambda = await job.aws.lambda();
     const {Version = ''} = await job.ask('lambda:PublishVersion', name, () =>

@@ -55,11 +55,11 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
     draft.add(
       'coded',
       'lambda:WaitFunctionUpdated',
-      {name, expected},
+      {name, expected, after: revision},
       [],
       'nothing else can be written before',
     );
-    revision = null;
+    revision = {$ref: 'coded.revision'};
   }
   const why = 'a version that never ran has no instance that could be warm';
   draft.add(
@@ -73,7 +73,7 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
   draft.add(
     'settled-nonce',
     'lambda:WaitFunctionUpdated',
-    {name, expected},
+    {name, expected, after: revision},
     [],
     'it cannot be published before',
   );

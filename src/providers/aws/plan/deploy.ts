@@ -307,8 +307,9 @@ function addUpdates({
     const mine = named((path) => !isOfCode(path));
     const why = mine.length > 0 ? 'its settings differ' : 'it shall say which image it is of';
     add('configure', 'lambda:UpdateFunctionConfiguration', {name, configuration, revision}, mine, why);
-    const args = {name, expected: {configuration, image: null, nonce: null}};
+    const args = {name, expected: {configuration, image: null, nonce: null}, after: revision};
     add('configured', 'lambda:WaitFunctionUpdated', args, [], 'nothing else can be written before');
+    revision = {$ref: 'configured.revision'};
   }
   if (!updatesCode) return;
   const from = found.imageUri?.split('@')[0] ?? null;
@@ -316,10 +317,12 @@ function addUpdates({
   const to = typeof uri === 'string' ? uri : 'one that thaw makes';
   const changes = [...named(isOfCode), ...(moves ? [{path: 'options.repository', from, to}] : [])];
   const before = configures ? {configuration, image: null, nonce: null} : null;
-  const args = {...code, expected: before, revision: configures ? null : revision};
+  const args = {...code, expected: before, revision};
   add('code', 'lambda:UpdateFunctionCode', args, changes, 'its image differs');
-  const after = publishes ? expected : {configuration: null, image: fn.image, nonce: null};
-  add('updated', 'lambda:WaitFunctionUpdated', {name, expected: after}, [], 'it cannot be published before');
+  const imageUri = code['imageUri'] ?? null;
+  const written = publishes ? expected : {configuration: null, image: fn.image, imageUri, nonce: null};
+  const wait = {name, expected: written, after: revision};
+  add('updated', 'lambda:WaitFunctionUpdated', wait, [], 'it cannot be published before');
 }
 
 /**
