@@ -3,7 +3,7 @@ import type {Account} from './account.ts';
 import type {Call, Service} from './cloud.ts';
 import {enumsOf} from './enums.ts';
 import {Refusal} from './refusal.ts';
-import {findViolations, readError} from './schema.ts';
+import {findViolations, readError, type OperationShape} from './schema.ts';
 import type {Decoded, Protocol, WireAnswer, WireRequest} from './wire/message.ts';
 
 /** A service that is ready to be spoken to. */
@@ -76,7 +76,21 @@ export async function answer(
   }
   const call: Call = {requestId: randomUUID(), headers};
   const output: unknown = await handler(input as never, call);
+  checkOutput(operation, output);
   return protocol.encode(operation, output, call.requestId);
+}
+
+/**
+ * Holds the fake itself to the model.
+ *
+ * @throws TypeError
+ */
+function checkOutput({name, output: schema}: OperationShape, output: unknown): void {
+  if (output === undefined) return;
+  // A member that is undefined is left out.
+  const said = Object.fromEntries(Object.entries(output as object).filter(([, each]) => each !== undefined));
+  const [wrong] = findViolations(schema, said, () => undefined);
+  if (wrong !== undefined) throw new TypeError(`the fake answers ${name} wrongly: ${wrong.message}`);
 }
 
 /** What the query protocol and S3 call what the JSON services call otherwise. */
