@@ -6,6 +6,7 @@ import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './argument
 import {failedState, readLatest, refuseUnexpected} from './function.ts';
 
 const ACTIVE_MS_MAX = 900_000;
+const FOLLOW_MS = 3000;
 
 /** Published versions, and the alias that says which of them requests go to. */
 export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
@@ -52,6 +53,7 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       const isThere = nameOf(error) === 'ResourceConflictException';
       if (!isThere || (await readAlias(job))?.FunctionVersion !== version) throw error;
     }
+    await letFollow(job);
   }),
 
   'lambda:UpdateAlias': op(async (job) => {
@@ -74,6 +76,7 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
         how,
       ),
     );
+    await letFollow(job);
   }),
 
   // While AWS is at an earlier wish, it takes no other one.
@@ -127,6 +130,9 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     );
   }),
 });
+
+/** Requests follow an alias a little later than it says: a new one is not found, a moved one leads to where it led. */
+const letFollow = ({context: {ports}, signal}: Job): Promise<void> => ports.clock.sleep(FOLLOW_MS, signal);
 
 async function readAlias(job: Job) {
   const {text, how} = job;
