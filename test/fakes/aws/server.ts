@@ -21,7 +21,7 @@ import {createIam, type Roles} from './services/iam.ts';
 import {createLambda, type LambdaPlane} from './services/lambda.ts';
 import {createLogs} from './services/logs.ts';
 import {createS3, type Buckets} from './services/s3.ts';
-import {createScaling} from './services/scaling.ts';
+import {createScaling, type Scheduler} from './services/scaling.ts';
 import {createSecretsManager, createSsm, type Values} from './services/secret-stores.ts';
 import {createSqs, type Queues} from './services/sqs.ts';
 import {createSts} from './services/sts.ts';
@@ -79,6 +79,7 @@ export interface FakeAws {
   readonly secrets: Values;
   /** Brings events to the functions that asked for them. */
   readonly deliver: Delivery;
+  readonly scheduler: Scheduler;
   close(): Promise<void>;
 }
 
@@ -104,7 +105,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
   const logs = createLogs(cloud);
   const ecr = createEcr(cloud, () => registry);
   const lambda = createLambda({cloud, roles: iam, images: ecr, registry: () => registry, logs, runs});
-  const scaling = createScaling(cloud, (name, qualifier) => lambda.isPublished(name, qualifier));
+  const scaling = createScaling(cloud, lambda);
   const s3 = createS3(cloud, (arn, bucket) => lambda.mayBeInvokedBy(arn, 's3.amazonaws.com', bucket));
   const events = createEvents(cloud);
   const [sqs, ssm, secrets] = [createSqs(cloud), createSsm(cloud), createSecretsManager(cloud)];
@@ -269,6 +270,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
     queues: sqs,
     parameters: ssm,
     secrets,
+    scheduler: scaling,
     deliver: createDelivery({
       sources: (arn) => lambda.sources(arn),
       notifications: (bucket) => s3.notifications(bucket),

@@ -134,6 +134,10 @@ describe('Application Auto Scaling', () => {
     expect(described.ScheduledActions?.map(({Schedule, Timezone}) => [Schedule, Timezone])).toEqual([
       ['cron(0 8 ? * MON-FRI *)', 'Europe/Berlin'],
     ]);
+    test.aws.scheduler.carryOut(ResourceId, 'up');
+    const get = new L.GetProvisionedConcurrencyConfigCommand({FunctionName: name, Qualifier: 'live'});
+    const kept = await test.lambda.send(get);
+    expect([kept.RequestedProvisionedConcurrentExecutions, kept.Status]).toEqual([2, 'IN_PROGRESS']);
     await scaling.send(new A.DeregisterScalableTargetCommand({...what, ResourceId}));
     const after = await scaling.send(new A.DescribeScheduledActionsCommand({...what, ResourceId}));
     expect(after.ScheduledActions).toEqual([]);

@@ -20,6 +20,7 @@ import {concurrencyApi} from './lambda/concurrency-api.ts';
 import {functionsApi} from './lambda/functions-api.ts';
 import {Mappings} from './lambda/mappings-api.ts';
 import {functionArn, parseTarget, type Target} from './lambda/names.ts';
+import type {Scaled} from './scaling.ts';
 import {renderPlatformLine, type LogFormat} from './lambda/platform-lines.ts';
 import {contentOf, Functions, type Code, type FunctionRecord, type Version} from './lambda/state.ts';
 
@@ -39,7 +40,7 @@ export interface LambdaSurroundings {
 }
 
 /** What of Lambda is not an API. */
-export interface LambdaPlane {
+export interface LambdaPlane extends Scaled {
   readonly fleet: Fleet;
   /** A request to a function's URL. */
   serveUrl(request: WireRequest, caller: 'nobody' | 'owner'): Promise<WireAnswer>;
@@ -53,8 +54,6 @@ export interface LambdaPlane {
   sources(sourceArn: string): readonly Source[];
   /** Lets whoever may read a function's policy know whether a service may invoke it. */
   mayBeInvokedBy(arn: string, service: string, sourceArn: string): boolean;
-  /** Whether there is such a version or alias of a function. */
-  isPublished(name: string, qualifier: string): boolean;
   /** Starts a sandbox that nobody has asked for yet. */
   startProactively(name: string, qualifier: string): Promise<void>;
   close(): Promise<void>;
@@ -330,6 +329,14 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
     isPublished(name, qualifier) {
       const fn = functions.all.get(name);
       return fn !== undefined && (fn.aliases.has(qualifier) || fn.versions.has(qualifier));
+    },
+    provisioned: (name, qualifier) => functions.all.get(name)?.provisioned.get(qualifier)?.requested ?? 0,
+    provision(name, qualifier, count) {
+      const fn = functions.find({name, qualifier});
+      const now = clock.now();
+      if (count === 0) fn.provisioned.delete(qualifier);
+      else fn.provisioned.set(qualifier, {requested: count, sinceMs: now, modifiedMs: now});
+      tend(fn);
     },
     startProactively(name, qualifier) {
       const {fn, version} = invocable({name, qualifier});

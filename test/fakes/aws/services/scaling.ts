@@ -20,15 +20,25 @@ const CRON = /^cron\((\S+ ){5}\S+\)$/;
 const SCHEDULE =
   /^(?:rate\(\d+ (?:minute|minutes|hour|hours|day|days)\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\))$/;
 
-/**
- * Application Auto Scaling, of provisioned concurrency alone.
- *
- * @param isPublished whether there is what a resource id names: `function:<name>:<alias or version>`
- */
-export function createScaling(
-  {clock, account, pageSize}: Cloud,
-  isPublished: (name: string, qualifier: string) => boolean,
-): Service {
+/** What is scaled. */
+export interface Scaled {
+  /** Whether there is what a resource id names: `function:<name>:<alias or version>`. */
+  isPublished(name: string, qualifier: string): boolean;
+  /** Its provisioned concurrency; 0: none. */
+  provisioned(name: string, qualifier: string): number;
+  provision(name: string, qualifier: string, count: number): void;
+}
+
+/** What is not an API. */
+export interface Scheduler {
+  /** Does what a scheduled action says, as when its time has come. */
+  carryOut(resource: string, action: string): void;
+}
+
+const RESOURCE = /^function:([\w-]+):([\w-]+)$/;
+
+/** Application Auto Scaling, of provisioned concurrency alone. */
+export function createScaling({clock, account, pageSize}: Cloud, scaled: Scaled): Service & Scheduler {
   const targets = new Map<string, Target>();
   const actions = new Map<string, Action>();
   const policies = new Map<string, Scaling.PutScalingPolicyRequest>();
@@ -64,8 +74,8 @@ export function createScaling(
     ): Scaling.RegisterScalableTargetResponse {
       const {ResourceId: resource = '', MinCapacity: min, MaxCapacity: max} = input;
       checkKind(input.ServiceNamespace, input.ScalableDimension);
-      const [, name = '', alias = ''] = /^function:([\w-]+):([\w-]+)$/.exec(resource) ?? [];
-      if (name === '' || !isPublished(name, alias)) {
+      const [, name = '', alias = ''] = RESOURCE.exec(resource) ?? [];
+      if (name === '' || !scaled.isPublished(name, alias)) {
         throw invalid(`ResourceId not found: ${resource}`);
       }
       const before = targets.get(resource);
@@ -242,6 +252,17 @@ export function createScaling(
         : typeof ResourceId === 'string'
           ? arnOf(ResourceId)
           : '*',
+    carryOut(resource, action) {
+      const target = find(resource);
+      const wanted = actions.get(`${resource}/${action}`)?.ScalableTargetAction;
+      if (wanted === undefined) throw new TypeError(`there is no action ${action} of ${resource}`);
+      target.min = wanted.MinCapacity ?? target.min;
+      target.max = wanted.MaxCapacity ?? target.max;
+      const [, name = '', qualifier = ''] = RESOURCE.exec(resource) ?? [];
+      const now = scaled.provisioned(name, qualifier);
+      const next = Math.min(Math.max(now, target.min), target.max);
+      if (next !== now) scaled.provision(name, qualifier, next);
+    },
     inventory: () => [
       ...[...targets.keys()].map((resource) => `scalable target ${resource}`),
       ...[...actions.keys()].map((key) => `scheduled action ${key}`),
