@@ -8,6 +8,7 @@ import type {S3} from '@aws-sdk/client-s3';
 import type {SecretsManager} from '@aws-sdk/client-secrets-manager';
 import type {SSM} from '@aws-sdk/client-ssm';
 import type {STS} from '@aws-sdk/client-sts';
+import {setMaxListeners} from 'node:events';
 import type {Context} from '../../core/driver.ts';
 import {look} from './errors.ts';
 
@@ -65,20 +66,30 @@ function openServices({region, profile}: Place): Aws {
   // The SDK says on standard error which Node it will need some day.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   return {
-    lambda: once(async () => new (await import('@aws-sdk/client-lambda')).Lambda(config)),
-    ecr: once(async () => new (await import('@aws-sdk/client-ecr')).ECR(config)),
-    iam: once(async () => new (await import('@aws-sdk/client-iam')).IAM(config)),
-    sts: once(async () => new (await import('@aws-sdk/client-sts')).STS(config)),
-    logs: once(async () => new (await import('@aws-sdk/client-cloudwatch-logs')).CloudWatchLogs(config)),
+    lambda: once(async () => new (await import('./sdk/lambda.ts')).Lambda(config)),
+    ecr: once(async () => new (await import('./sdk/ecr.ts')).ECR(config)),
+    iam: once(async () => new (await import('./sdk/iam.ts')).IAM(config)),
+    sts: once(async () => new (await import('./sdk/sts.ts')).STS(config)),
+    logs: once(async () => new (await import('./sdk/cloudwatch-logs.ts')).CloudWatchLogs(config)),
     scaling: once(async () => {
-      const {ApplicationAutoScaling} = await import('@aws-sdk/client-application-auto-scaling');
+      const {ApplicationAutoScaling} = await import('./sdk/application-auto-scaling.ts');
       return new ApplicationAutoScaling(config);
     }),
-    events: once(async () => new (await import('@aws-sdk/client-eventbridge')).EventBridge(config)),
-    ssm: once(async () => new (await import('@aws-sdk/client-ssm')).SSM(config)),
-    secrets: once(async () => new (await import('@aws-sdk/client-secrets-manager')).SecretsManager(config)),
-    s3: once(async () => new (await import('@aws-sdk/client-s3')).S3(config)),
+    events: once(async () => new (await import('./sdk/eventbridge.ts')).EventBridge(config)),
+    ssm: once(async () => new (await import('./sdk/ssm.ts')).SSM(config)),
+    secrets: once(async () => new (await import('./sdk/secrets-manager.ts')).SecretsManager(config)),
+    s3: once(async () => new (await import('./sdk/s3.ts')).S3(config)),
   };
+}
+
+/**
+ * A signal that fires when the given one does, for one piece of work. The SDK listens to it once for each request, which
+ * on a signal of the whole process would look like a leak.
+ */
+export function ownSignal(signal: AbortSignal): AbortSignal {
+  const own = AbortSignal.any([signal]);
+  setMaxListeners(0, own);
+  return own;
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

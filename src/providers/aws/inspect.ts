@@ -3,7 +3,7 @@ import {fingerprintWith, type Digest, type FingerprintFn} from '../../core/diges
 import type {Context, FunctionRef} from '../../core/driver.ts';
 import {ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
-import {readAccount, type Aws, type OpenAws} from './clients.ts';
+import {ownSignal, readAccount, type Aws, type OpenAws} from './clients.ts';
 import {look, lookFor} from './errors.ts';
 import {readBuckets, readMappings, readRules} from './inspect-triggers.ts';
 import type {
@@ -37,10 +37,11 @@ const SCHEDULES_MAX = 50;
 /** Looks at all that belongs to a function. Reads only; values of its environment are fingerprints from here on. */
 export async function inspectFunction(
   openAws: OpenAws,
-  context: Context,
+  given: Context,
   {name}: FunctionRef,
   options: AwsOptions,
 ): Promise<Have> {
+  const context = {...given, signal: ownSignal(given.signal)};
   const {fingerprintKey} = context;
   const first = openAws(context, options);
   const account = await readAccount(first, context);

@@ -4,7 +4,7 @@ import type {Deployment} from '../../core/deployment.ts';
 import type {Context, InvokeRequest} from '../../core/driver.ts';
 import {parseEvidence, unreadableEvidence} from '../../core/evidence.ts';
 import type {Invocation} from '../../core/sample.ts';
-import type {OpenAws} from './clients.ts';
+import {ownSignal, type OpenAws} from './clients.ts';
 import {explainFailure} from './errors.ts';
 import {handleOf, type Handle} from './handle.ts';
 import {LIVE} from './names.ts';
@@ -80,7 +80,7 @@ async function invokeDirectly(
   handle: Handle,
   request: InvokeRequest,
 ): Promise<Invocation> {
-  const {Lambda} = await import('@aws-sdk/client-lambda');
+  const {Lambda} = await import('./sdk/lambda.ts');
   const {config} = await openAws(context, handle).lambda();
   let sent: Sent | null = null;
   const lambda = new Lambda({
@@ -117,7 +117,7 @@ async function invokeDirectly(
         LogType: 'Tail',
         Payload: renderEvent(request),
       },
-      {abortSignal: context.signal},
+      {abortSignal: ownSignal(context.signal)},
     );
   } catch (error) {
     // How the answer reads is for who asked to say; only what was never sent is a failure here.

@@ -1,6 +1,6 @@
 import type {Deployment, LogLine, LogQuery} from '../../core/deployment.ts';
 import type {Context} from '../../core/driver.ts';
-import type {Aws, OpenAws} from './clients.ts';
+import {ownSignal, type Aws, type OpenAws} from './clients.ts';
 import {lookFor} from './errors.ts';
 import {handleOf} from './handle.ts';
 
@@ -28,6 +28,7 @@ export async function* readEvents(
   context: Context,
 ): AsyncIterable<LogEvent> {
   const logs = await aws.logs();
+  const abortSignal = ownSignal(context.signal);
   let nextToken: string | undefined;
   do {
     const page = await lookFor({action: 'logs:FilterLogEvents', resource: logGroupName}, context, () =>
@@ -37,7 +38,7 @@ export async function* readEvents(
           ...(sinceMs === null ? {} : {startTime: sinceMs}),
           ...(nextToken === undefined ? {} : {nextToken}),
         },
-        {abortSignal: context.signal},
+        {abortSignal},
       ),
     );
     for (const {eventId = '', timestamp = 0, logStreamName = '', message = ''} of page?.events ?? []) {
@@ -77,9 +78,11 @@ export async function* readLogs(
 /** An event may hold several lines. */
 function* linesOf({atMs, stream, text}: LogEvent): Iterable<LogLine> {
   const at = new Date(atMs).toISOString();
+  // A stream is named by the day, the version and what tells instances apart: `2026/11/23/[7]0a1b2c…`.
+  const instance = stream.slice(stream.lastIndexOf(']') + 1);
   for (const line of text.split(/\r?\n|\r/)) {
     const trimmed = line.trimEnd();
     if (trimmed === '') continue;
-    yield {at, instance: stream, stream: PLATFORM.test(trimmed) ? 'platform' : 'stdout', text: trimmed};
+    yield {at, instance, stream: PLATFORM.test(trimmed) ? 'platform' : 'stdout', text: trimmed};
   }
 }

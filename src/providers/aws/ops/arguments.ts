@@ -2,7 +2,7 @@ import type {OpContext, Retry} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import type {Json, JsonObject} from '../../../core/json.ts';
 import type {Outputs} from '../../../core/plan.ts';
-import type {Aws, OpenAws, Place} from '../clients.ts';
+import {ownSignal, type Aws, type OpenAws, type Place} from '../clients.ts';
 import {ask, askFor, isTransient, PATIENTLY} from '../errors.ts';
 
 /** What an op works with: its arguments as the planner wrote them, and AWS at the place that they name. */
@@ -34,7 +34,7 @@ export function createMakeOp(openAws: OpenAws): MakeOp {
   return (run, retry = PATIENTLY) => ({
     retry,
     async run(context, args) {
-      const {signal} = context;
+      const signal = ownSignal(context.signal);
       const job: Job = {
         context,
         aws: openAws(context, args['at'] as unknown as Place),

@@ -54,13 +54,15 @@ function wantedTriggers(fn: FunctionSpec, account: Account): Wanted {
   };
 }
 
+const nullIfEmpty = (list: readonly Json[]): Json => (list.length === 0 ? null : list);
+
 /** Everything that calls the function, as a reader of a plan sees it. */
 const listed = (
   http: readonly Json[],
   rules: Wanted['rules'],
   arns: readonly string[],
   buckets: Wanted['buckets'],
-): Json => [
+): readonly Json[] => [
   ...http,
   ...rules.map(({schedule}) => ({kind: 'schedule', schedule})),
   ...arns.map((arn) => ({kind: 'event', source: arn.split(':')[2] ?? '', arn})),
@@ -95,7 +97,7 @@ export function addTriggers(draft: Draft, fn: FunctionSpec, found: FunctionFound
   );
   let unnamed: readonly Change[] = sameJson(from, to)
     ? accessBetween(fn, found)
-    : [{path: 'triggers', from, to}];
+    : [{path: 'triggers', from: nullIfEmpty(from), to: nullIfEmpty(to)}];
   const named = (): readonly Change[] => {
     const now = unnamed;
     unnamed = [];
