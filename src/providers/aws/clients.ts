@@ -77,7 +77,7 @@ function openServices({region, profile}: Place): Aws {
     }),
     events: once(async () => new (await import('./sdk/eventbridge.ts')).EventBridge(config)),
     ssm: once(async () => new (await import('./sdk/ssm.ts')).SSM(config)),
-    secrets: once(async () => new (await import('./sdk/secrets-manager.ts')).SecretsManager(config)),
+    secrets: once(async () => new (await import('./sdk/secret-store.ts')).SecretsManager(config)),
     s3: once(async () => new (await import('./sdk/s3.ts')).S3(config)),
   };
 }

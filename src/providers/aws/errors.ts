@@ -123,7 +123,7 @@ const isWire = (name: string, code: string | undefined, message: string): boolea
 const firstLine = (text: string): string => text.split('\n')[0] ?? '';
 
 /** AWS says who may not do what on what: `User: … is not authorized to perform: … on resource: …`. */
-export function readDenial(message: string, asked: Asked): {action: string; resource: string; who?: string} {
+function readDenial(message: string, asked: Asked): {action: string; resource: string; who?: string} {
   const who = /User:\s+(\S+)/.exec(message)?.[1];
   const action = /perform:\s+([\w-]+:\w+)/.exec(message)?.[1] ?? asked.action;
   const resource = /on resource:\s+(\S+?)[.,]?(?:\s|$)/.exec(message)?.[1] ?? asked.resource;

@@ -1,4 +1,3 @@
-import type {HttpHandlerOptions} from '@smithy/types';
 import {Readable} from 'node:stream';
 import type {Deployment} from '../../core/deployment.ts';
 import type {Context, InvokeRequest} from '../../core/driver.ts';
@@ -89,7 +88,7 @@ async function invokeDirectly(
     credentials: config.credentials,
     maxAttempts: 1,
     requestHandler: {
-      async handle(outgoing: WireRequest, _options?: HttpHandlerOptions) {
+      async handle(outgoing: WireRequest) {
         const invocation = await context.ports.http({
           url: urlOf(outgoing),
           method: outgoing.method,
@@ -165,7 +164,7 @@ function renderEvent({body, contentType}: InvokeRequest): Uint8Array {
 }
 
 /** Of Lambda's answer makes the answer that the function gave. */
-export function unwrap(invocation: Invocation): Invocation {
+function unwrap(invocation: Invocation): Invocation {
   const {status, headers, body, error} = invocation;
   if (error !== null || status !== 200) return invocation;
   const failed = headers['x-amz-function-error'];

@@ -21,6 +21,3 @@ export const limits: Limits = {
   rollback: true,
   runsImage: true,
 };
-
-/** All variables of a function together, names and values. */
-export const ENVIRONMENT_BYTES_MAX = 4096;

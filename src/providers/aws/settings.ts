@@ -89,7 +89,7 @@ export function wantedSettings(fn: FunctionSpec, options: AwsOptions, role: stri
 }
 
 /** Lambda counts whole seconds. */
-export const timeoutSeconds = ({resources}: FunctionSpec): number => Math.ceil(resources.timeoutMs / 1000);
+const timeoutSeconds = ({resources}: FunctionSpec): number => Math.ceil(resources.timeoutMs / 1000);
 
 /** A function's configuration as an argument of a step: what Lambda's API takes, the environment by reference. */
 export function configurationArg(

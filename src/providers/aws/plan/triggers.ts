@@ -13,10 +13,7 @@ import {tagsFor, type Draft} from './draft.ts';
 const STREAMS = ['kinesis', 'dynamodb'];
 
 /** The ARN of what a trigger names: an ARN is taken as it is, a name is of the same account and region. */
-export function sourceArn(
-  {source, name}: Extract<Trigger, {kind: 'event'}>,
-  account: Account,
-): string | null {
+function sourceArn({source, name}: Extract<Trigger, {kind: 'event'}>, account: Account): string | null {
   const {partition, region, id} = account;
   if (name.startsWith('arn:')) return name;
   if (source === 'sqs') return `arn:${partition}:sqs:${region}:${id}:${name}`;

@@ -23,7 +23,7 @@ export function warmOf(fn: FunctionFound | null, version: string | null): WarmFo
 }
 
 /** What Application Auto Scaling is to do: at the beginning of each window, and at its end. */
-export function actionsFor({min, schedule}: Warmth): Action[] {
+function actionsFor({min, schedule}: Warmth): Action[] {
   return schedule
     .flatMap((window, index) => [
       {
