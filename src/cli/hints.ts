@@ -241,6 +241,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   DEPLOY_LOCKED: ({pid}) => [
     `Wait for the other command (process ${JSON.stringify(pid)}) to end, then run this one again.`,
   ],
+  CHECK_FAILED: () => ['Each line above that failed says what to do.'],
   NOT_DEPLOYED: ({provider, versions}) =>
     versions === undefined ? [`$ thaw deploy ${text(provider, '')}`.trimEnd()] : ['$ thaw status --json'],
   PORT_IN_USE: () => ['Free the port, or set another (or none) under providers.local.port in thaw.yaml.'],

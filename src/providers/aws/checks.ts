@@ -1,15 +1,16 @@
-import type {Check, Context} from '../../core/driver.ts';
+import type {Check, Context, FunctionRef} from '../../core/driver.ts';
 import {messageOf, ThawError} from '../../core/errors.ts';
 import {readAccount, type Aws, type OpenAws} from './clients.ts';
 import {ask} from './errors.ts';
+import {inspectFunction} from './inspect.ts';
+import type {AwsOptions} from './options.ts';
 import {leastPolicy} from './policy.ts';
 
 /** A new account has so few; a function that is deployed often wants more. */
 const CONCURRENCY_LOW = 100;
 
 /** What has to be so for functions to run on Lambda. */
-export function createChecks(openAws: OpenAws): readonly Check[] {
-  const place = {region: null, profile: null};
+export function createChecks(openAws: OpenAws, fn: FunctionRef, options: AwsOptions): readonly Check[] {
   const check = (
     name: string,
     look: (aws: Aws, context: Context) => Promise<{ok: boolean; found: string; remedy: string | null}>,
@@ -17,7 +18,7 @@ export function createChecks(openAws: OpenAws): readonly Check[] {
     name,
     async check(context) {
       try {
-        return await look(openAws(context, place), context);
+        return await look(openAws(context, options), context);
       } catch (error) {
         return {ok: false, found: messageOf(error), remedy: remedyFor(error)};
       }
@@ -49,12 +50,9 @@ export function createChecks(openAws: OpenAws): readonly Check[] {
           : 'ask for a higher quota of "Concurrent executions" in Service Quotas; until then set scaling.max lower',
       };
     }),
-    check('Lambda can be read', async (aws, {signal}) => {
-      const lambda = await aws.lambda();
-      await ask({action: 'lambda:ListFunctions', resource: 'the region'}, signal, () =>
-        lambda.listFunctions({MaxItems: 1}, {abortSignal: signal}),
-      );
-      return {ok: true, found: 'allowed', remedy: null};
+    check('AWS can be read', async (_, context) => {
+      const {fn: found} = await inspectFunction(openAws, context, fn, options);
+      return {ok: true, found: found === null ? `no function ${fn.name} yet` : found.arn, remedy: null};
     }),
     check('ECR can be reached', async (aws, {signal}) => {
       const ecr = await aws.ecr();
@@ -65,8 +63,8 @@ export function createChecks(openAws: OpenAws): readonly Check[] {
     }),
     check('least IAM policy', async (aws, context) => {
       const {id, region, partition} = await readAccount(aws, context);
-      const policy = leastPolicy({partition, account: id, region, function: '*'});
-      return {ok: true, found: JSON.stringify(policy), remedy: null};
+      const policy = leastPolicy({partition, account: id, region, function: fn.name});
+      return {ok: true, found: JSON.stringify(policy, null, 2), remedy: null};
     }),
   ];
 }

@@ -36,7 +36,7 @@ export function createAwsDriver(): Driver {
     invoke: (context, deployment, request) => invokeFunction(openAws, context, deployment, request),
     startup: (context, deployment, bootIds) => readStartups(openAws, context, deployment, bootIds),
     logs: (context, deployment, query) => readLogs(openAws, context, deployment, query),
-    checks: createChecks(openAws),
+    checks: (fn, options) => createChecks(openAws, fn, options),
     prices,
   });
 }
