@@ -4,7 +4,7 @@ import type {FunctionFound, VersionFound} from '../have.ts';
 import type {Draft} from './draft.ts';
 import {addCooling, addWarmth, warmOf, type WarmFound} from './warmth.ts';
 
-const COLD: WarmFound = {min: 0, actions: [], ready: true};
+const COLD: WarmFound = {min: 0, requested: 0, actions: [], ready: true};
 
 /** What goes live, and what it takes over from. */
 export interface GoingLive {
@@ -28,21 +28,24 @@ export function addGoingLive(draft: Draft, going: GoingLive): void {
   const {name, add} = draft;
   const from = found?.live ?? null;
   const before = warmOf(found, from);
-  const fits = reserved === null || before.min + warm.min <= reserved;
+  const most = Math.max(warm.min, ...warm.schedule.map(({min}) => min));
+  const inWindow = before.actions.length > 0 && warm.schedule.length > 0;
+  const now = inWindow ? Math.min(most, Math.max(warm.min, before.requested)) : warm.min;
+  const fits = reserved === null || before.requested + now <= reserved;
   const moving = (): void => {
     if (from === null) add('alias', 'lambda:CreateAlias', {name, version}, changes, why);
     else add('alias', 'lambda:UpdateAlias', {name, version, from}, changes, why);
   };
   const already = typeof version === 'string' ? warmOf(found, version) : COLD;
   if (fits) {
-    addWarmth(draft, version, already, warm, warmChanges);
+    addWarmth(draft, version, already, warm, warmChanges, now);
     moving();
     if (from !== null) addCooling(draft, from, before);
   } else {
     // The old version keeps answering, but what it kept ready has to go first.
     if (from !== null) addCooling(draft, from, before);
     moving();
-    addWarmth(draft, version, already, warm, warmChanges);
+    addWarmth(draft, version, already, warm, warmChanges, now);
   }
 }
 

@@ -9,7 +9,14 @@ import type {Draft} from './draft.ts';
 type Action = ScheduleFound['actions'][number];
 
 /** How warm a version is kept: by its schedule, if it has one, which sets the number of instances itself. */
-export type WarmFound = {readonly min: number; readonly actions: readonly Action[]; readonly ready: boolean};
+export type WarmFound = {
+  /** What is kept ready always. */
+  readonly min: number;
+  /** What is kept ready now. */
+  readonly requested: number;
+  readonly actions: readonly Action[];
+  readonly ready: boolean;
+};
 
 export function warmOf(fn: FunctionFound | null, version: string | null): WarmFound {
   const provisioned = fn?.provisioned.find((config) => config.version === version);
@@ -17,6 +24,7 @@ export function warmOf(fn: FunctionFound | null, version: string | null): WarmFo
   const downs = actions.filter(({name}) => name.endsWith('-down')).map(({min}) => min);
   return {
     min: downs.length > 0 ? Math.min(...downs) : (provisioned?.requested ?? 0),
+    requested: provisioned?.requested ?? 0,
     actions,
     ready: provisioned === undefined || provisioned.status === 'READY',
   };
@@ -63,6 +71,7 @@ const withoutBase =
  * Adds what keeps a version as warm as is wished.
  *
  * @param changes what it means to a reader: said by the first step
+ * @param now how many are to be kept ready at once: in the middle of a window more than always
  */
 export function addWarmth(
   draft: Draft,
@@ -70,6 +79,7 @@ export function addWarmth(
   have: WarmFound,
   wish: Warmth,
   changes: readonly Change[],
+  now = wish.min,
 ): void {
   const {name, add} = draft;
   let unnamed = changes;
@@ -85,12 +95,14 @@ export function addWarmth(
     const why = 'nothing is to be done by the clock any more';
     add('unschedule', 'application-autoscaling:DeregisterScalableTarget', which, named(), why);
   }
-  if (wish.min > 0 && (have.min !== wish.min || !have.ready)) {
-    const why = `${wish.min} shall be kept ready`;
-    add('warm', 'lambda:PutProvisionedConcurrencyConfig', {...which, min: wish.min}, named(), why);
-    add('warmed', 'lambda:WaitProvisioned', {...which, min: wish.min}, [], 'until then requests can be cold');
+  // Where the clock decides, what is under way is the clock's doing.
+  const unready = !have.ready && have.actions.length === 0;
+  if (now > 0 && (have.min !== wish.min || have.requested < now || unready)) {
+    const why = `${now} shall be kept ready`;
+    add('warm', 'lambda:PutProvisionedConcurrencyConfig', {...which, min: now}, named(), why);
+    add('warmed', 'lambda:WaitProvisioned', {...which, min: now}, [], 'until then requests can be cold');
   }
-  if (wish.min === 0 && (have.min > 0 || (have.actions.length > 0 && actions.length === 0))) {
+  if (now === 0 && (have.min > 0 || (have.actions.length > 0 && actions.length === 0))) {
     const why = 'nothing is to be kept ready';
     add('cool', 'lambda:DeleteProvisionedConcurrencyConfig', which, named(), why);
   }
@@ -125,7 +137,7 @@ export function addCooling(draft: Draft, version: string, have: WarmFound): void
   if (have.actions.length > 0) {
     draft.add('unschedule-old', 'application-autoscaling:DeregisterScalableTarget', which, [], why);
   }
-  if (have.min > 0 || have.actions.length > 0) {
+  if (have.requested > 0 || have.actions.length > 0) {
     draft.add('cool-old', 'lambda:DeleteProvisionedConcurrencyConfig', which, [], why);
   }
 }
