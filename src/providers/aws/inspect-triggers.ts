@@ -3,6 +3,7 @@ import type {JsonObject} from '../../core/json.ts';
 import type {Account, Aws} from './clients.ts';
 import {look, lookFor} from './errors.ts';
 import type {BucketFound, MappingFound, RuleFound, StatementFound} from './have.ts';
+import {readPages} from './pages.ts';
 import {LIVE, notificationId, OWNER_TAG, rulePrefix} from './names.ts';
 
 /** The ARN of the alias that everything calls. */
@@ -14,11 +15,16 @@ export async function readRules(aws: Aws, name: string, context: Context): Promi
   const events = await aws.events();
   const how = {abortSignal: context.signal};
   const about = (action: string) => ({action, resource: rulePrefix(name)});
-  const {Rules = []} = await look(about('events:ListRules'), context, () =>
-    events.listRules({NamePrefix: rulePrefix(name)}, how),
+  const rules = await readPages(
+    (NextToken) =>
+      look(about('events:ListRules'), context, () =>
+        events.listRules({NamePrefix: rulePrefix(name), NextToken}, how),
+      ),
+    ({Rules}) => Rules,
+    ({NextToken}) => NextToken,
   );
   const found = await Promise.all(
-    Rules.map(async ({Name = '', Arn = '', ScheduleExpression = ''}) => {
+    rules.map(async ({Name = '', Arn = '', ScheduleExpression = ''}) => {
       const [tags, targets] = await Promise.all([
         lookFor(about('events:ListTagsForResource'), context, () =>
           events.listTagsForResource({ResourceARN: Arn}, how),
@@ -45,11 +51,17 @@ export async function readMappings(
 ): Promise<MappingFound[]> {
   const lambda = await aws.lambda();
   const FunctionName = liveArn(account, name);
-  const found = await lookFor({action: 'lambda:ListEventSourceMappings', resource: name}, context, () =>
-    lambda.listEventSourceMappings({FunctionName}, {abortSignal: context.signal}),
+  const asked = {action: 'lambda:ListEventSourceMappings', resource: name};
+  const found = await readPages(
+    (Marker) =>
+      lookFor(asked, context, () =>
+        lambda.listEventSourceMappings({FunctionName, Marker}, {abortSignal: context.signal}),
+      ),
+    ({EventSourceMappings}) => EventSourceMappings,
+    ({NextMarker}) => NextMarker,
   );
   const mappings = await Promise.all(
-    (found?.EventSourceMappings ?? []).map(async (mapping) => {
+    found.map(async (mapping) => {
       const {
         UUID: uuid = '',
         EventSourceArn: source = '',

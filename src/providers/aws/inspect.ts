@@ -29,6 +29,7 @@ import {
 } from './names.ts';
 import type {AwsOptions} from './options.ts';
 import {readSecret, referencesIn} from './secrets.ts';
+import {readPages} from './pages.ts';
 import {settingsOf, type SecretsNow} from './settings.ts';
 
 /** Versions whose schedules are looked for: DescribeScalableTargets takes no more at a time. */
@@ -171,18 +172,14 @@ async function readVersions(
   context: Context,
 ): Promise<FunctionConfiguration[]> {
   const asked = {action: 'lambda:ListVersionsByFunction', resource: name};
-  const all: FunctionConfiguration[] = [];
-  let marker: string | undefined;
-  do {
-    const page = await look(asked, context, () =>
-      lambda.listVersionsByFunction(
-        {FunctionName: name, ...(marker === undefined ? {} : {Marker: marker})},
-        {abortSignal: context.signal},
+  const all = await readPages(
+    (Marker) =>
+      look(asked, context, () =>
+        lambda.listVersionsByFunction({FunctionName: name, Marker}, {abortSignal: context.signal}),
       ),
-    );
-    all.push(...(page.Versions ?? []));
-    marker = page.NextMarker || undefined;
-  } while (marker !== undefined);
+    ({Versions}) => Versions,
+    ({NextMarker}) => NextMarker,
+  );
   return all
     .filter(({Version}) => Version !== undefined && Version !== '$LATEST')
     .map((configuration) => readableConfiguration(configuration, name))
@@ -242,13 +239,15 @@ function isoOf(lambdaTime: string): string {
 
 async function readProvisioned(lambda: Lambda, name: string, context: Context): Promise<ProvisionedFound[]> {
   const asked = {action: 'lambda:ListProvisionedConcurrencyConfigs', resource: name};
-  const all = await lookFor(asked, context, () =>
-    lambda.listProvisionedConcurrencyConfigs(
-      {FunctionName: name, MaxItems: 50},
-      {abortSignal: context.signal},
-    ),
+  const all = await readPages(
+    (Marker) =>
+      lookFor(asked, context, () =>
+        lambda.listProvisionedConcurrencyConfigs({FunctionName: name, Marker}, {abortSignal: context.signal}),
+      ),
+    ({ProvisionedConcurrencyConfigs}) => ProvisionedConcurrencyConfigs,
+    ({NextMarker}) => NextMarker,
   );
-  return (all?.ProvisionedConcurrencyConfigs ?? []).map((config) => {
+  return all.map((config) => {
     return {
       version: config.FunctionArn?.split(':').at(-1) ?? '',
       requested: config.RequestedProvisionedConcurrentExecutions ?? 0,
@@ -270,26 +269,44 @@ async function readSchedules(
   const service = {ServiceNamespace: 'lambda'} as const;
   const asked = {action: 'application-autoscaling:DescribeScalableTargets', resource: name};
   const ids = versions.slice(-SCHEDULES_MAX).map((version) => `function:${name}:${version}`);
-  const {ScalableTargets = []} = await look(asked, context, () =>
-    scaling.describeScalableTargets({...service, ResourceIds: ids}, {abortSignal: context.signal}),
+  const targets = await readPages(
+    (NextToken) =>
+      look(asked, context, () =>
+        scaling.describeScalableTargets(
+          {...service, ResourceIds: ids, NextToken},
+          {abortSignal: context.signal},
+        ),
+      ),
+    ({ScalableTargets}) => ScalableTargets,
+    ({NextToken}) => NextToken,
   );
   return Promise.all(
-    ScalableTargets.map(async ({ResourceId = ''}) => {
+    targets.map(async ({ResourceId = ''}) => {
       const about = {action: 'application-autoscaling:DescribeScheduledActions', resource: ResourceId};
-      const {ScheduledActions = []} = await look(about, context, () =>
-        scaling.describeScheduledActions({...service, ResourceId}, {abortSignal: context.signal}),
+      const actions = await readPages(
+        (NextToken) =>
+          look(about, context, () =>
+            scaling.describeScheduledActions(
+              {...service, ResourceId, NextToken},
+              {abortSignal: context.signal},
+            ),
+          ),
+        ({ScheduledActions}) => ScheduledActions,
+        ({NextToken}) => NextToken,
       );
       return {
         version: ResourceId.split(':').at(-1) ?? '',
         registered: true,
-        actions: ScheduledActions.map((action) => {
-          return {
-            name: action.ScheduledActionName ?? '',
-            schedule: action.Schedule ?? '',
-            timezone: action.Timezone ?? 'UTC',
-            min: action.ScalableTargetAction?.MinCapacity ?? 0,
-          };
-        }).sort((a, b) => (a.name < b.name ? -1 : 1)),
+        actions: actions
+          .map((action) => {
+            return {
+              name: action.ScheduledActionName ?? '',
+              schedule: action.Schedule ?? '',
+              timezone: action.Timezone ?? 'UTC',
+              min: action.ScalableTargetAction?.MinCapacity ?? 0,
+            };
+          })
+          .sort((a, b) => (a.name < b.name ? -1 : 1)),
       };
     }),
   );
@@ -311,15 +328,20 @@ async function readRole(aws: Aws, name: string, context: Context): Promise<RoleF
     iam.getRole({RoleName: name}, {abortSignal: context.signal}),
   );
   if (!found?.Role) return null;
-  const attached = await lookFor(about('iam:ListAttachedRolePolicies'), context, () =>
-    iam.listAttachedRolePolicies({RoleName: name}, {abortSignal: context.signal}),
+  const attached = await readPages(
+    (Marker) =>
+      lookFor(about('iam:ListAttachedRolePolicies'), context, () =>
+        iam.listAttachedRolePolicies({RoleName: name, Marker}, {abortSignal: context.signal}),
+      ),
+    ({AttachedPolicies}) => AttachedPolicies,
+    ({Marker}) => Marker,
   );
   const {Arn = '', Tags = [], PermissionsBoundary} = found.Role;
   return {
     arn: Arn,
     tags: tagsOf(Tags),
     boundary: PermissionsBoundary?.PermissionsBoundaryArn ?? null,
-    policies: (attached?.AttachedPolicies ?? []).map(({PolicyArn = ''}) => PolicyArn).sort(),
+    policies: attached.map(({PolicyArn = ''}) => PolicyArn).sort(),
   };
 }
 
@@ -342,27 +364,31 @@ async function readRepository(aws: Aws, name: string, context: Context): Promise
 
 async function readImages(aws: Aws, name: string, context: Context): Promise<string[]> {
   const ecr = await aws.ecr();
-  const digests = new Set<string>();
-  let nextToken: string | undefined;
-  do {
-    const page = await look({action: 'ecr:ListImages', resource: name}, context, () =>
-      ecr.listImages(
-        {repositoryName: name, maxResults: 1000, ...(nextToken === undefined ? {} : {nextToken})},
-        {abortSignal: context.signal},
+  const asked = {action: 'ecr:ListImages', resource: name};
+  const ids = await readPages(
+    (nextToken) =>
+      look(asked, context, () =>
+        ecr.listImages({repositoryName: name, nextToken}, {abortSignal: context.signal}),
       ),
-    );
-    for (const {imageDigest} of page.imageIds ?? []) if (imageDigest !== undefined) digests.add(imageDigest);
-    nextToken = page.nextToken || undefined;
-  } while (nextToken !== undefined);
+    ({imageIds}) => imageIds,
+    ({nextToken}) => nextToken,
+  );
+  // An image with several tags is there several times.
+  const digests = new Set(ids.flatMap(({imageDigest}) => (imageDigest === undefined ? [] : [imageDigest])));
   return [...digests].sort();
 }
 
 async function readLogGroup(aws: Aws, name: string, context: Context): Promise<LogGroupFound | null> {
   const logs = await aws.logs();
-  const found = await look({action: 'logs:DescribeLogGroups', resource: name}, context, () =>
-    logs.describeLogGroups({logGroupNamePrefix: name}, {abortSignal: context.signal}),
+  const groups = await readPages(
+    (nextToken) =>
+      look({action: 'logs:DescribeLogGroups', resource: name}, context, () =>
+        logs.describeLogGroups({logGroupNamePrefix: name, nextToken}, {abortSignal: context.signal}),
+      ),
+    ({logGroups}) => logGroups,
+    ({nextToken}) => nextToken,
   );
-  const group = found.logGroups?.find(({logGroupName}) => logGroupName === name);
+  const group = groups.find(({logGroupName}) => logGroupName === name);
   if (group === undefined) return null;
   // One of the two names of a log group ends in `:*`, which tags are not found by.
   const arn = group.logGroupArn ?? group.arn?.replace(/:\*$/, '') ?? '';
