@@ -16,7 +16,7 @@ export type Configuration = {
 /** The same as steps carry it: with secrets that are still to be read, by their references. */
 export type Unresolved = Configuration & {readonly secrets?: {readonly [name: string]: string}};
 
-/** The members of CreateFunction and UpdateFunctionConfiguration. */
+/** The members of UpdateFunctionConfiguration. */
 export function requestOf({
   role,
   memoryMb,
@@ -35,6 +35,16 @@ export function requestOf({
     VpcConfig: {SubnetIds: [...(vpc?.subnets ?? [])], SecurityGroupIds: [...(vpc?.securityGroups ?? [])]},
     KMSKeyArn: kmsKey ?? '',
     Environment: {Variables: {...variables}},
+  };
+}
+
+/** The members of CreateFunction: what a new function does not have is left out. */
+export function creationOf(configuration: Configuration) {
+  const {VpcConfig, KMSKeyArn, ...members} = requestOf(configuration);
+  return {
+    ...members,
+    ...(configuration.vpc === null ? {} : {VpcConfig}),
+    ...(configuration.kmsKey === null ? {} : {KMSKeyArn}),
   };
 }
 

@@ -14,7 +14,7 @@ it.each([50, 1])(
       const warm = {min: 0, schedule: [window]};
       const first = {...base, spec: {...base.spec, warm}};
       await desk.deploy(first);
-      await aws.scheduler.carryOut(`function:${NAME}:1`, 'thaw-0-up');
+      aws.scheduler.carryOut(`function:${NAME}:1`, 'thaw-0-up');
       expect((await desk.plan(first)).steps).toEqual([]);
       expect((await desk.inspect(first)).status.warmMin).toBe(0);
 
@@ -24,7 +24,7 @@ it.each([50, 1])(
       expect(put.map(({args}) => args['min'])).toEqual([2]);
       expect((await desk.plan(second)).steps).toEqual([]);
 
-      await aws.scheduler.carryOut(`function:${NAME}:2`, 'thaw-0-down');
+      aws.scheduler.carryOut(`function:${NAME}:2`, 'thaw-0-down');
       expect((await desk.plan(second)).steps).toEqual([]);
       await desk.deploy({...second, spec: {...second.spec, warm: {min: 0, schedule: []}}});
       await desk.teardown(second);

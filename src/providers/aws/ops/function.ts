@@ -2,6 +2,7 @@ import {ThawError} from '../../../core/errors.ts';
 import type {Op} from '../../../core/driver.ts';
 import {
   configurationOf,
+  creationOf,
   isAsExpected,
   requestOf,
   type Configuration,
@@ -37,7 +38,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           PackageType: 'Image',
           Code: {ImageUri: text('imageUri')},
           Architectures: [text('architecture') as 'arm64' | 'x86_64'],
-          ...requestOf(configuration),
+          ...creationOf(configuration),
           Tags: {...(args['tags'] as {[key: string]: string})},
           Publish: false,
         },
