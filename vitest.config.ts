@@ -2,7 +2,7 @@ import {defineConfig} from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/{arch,unit,providers,cli}/**/*.test.ts'],
+    include: ['test/{arch,unit,providers,fakes,cli}/**/*.test.ts'],
     reporters: ['default', './test/closing-line.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -50,6 +50,10 @@ export function openWorkshop(installation: Installation, signal: AbortSignal): W
       const {unpackImage} = await import('../image/unpack.ts');
       return unpackImage(from, roles, intoDir);
     },
+    pushImage: async (image, to, progress, signal) => {
+      const {pushToProvider} = await import('./push-to-provider.ts');
+      return pushToProvider(image, to, systemClock, progress, signal);
+    },
     hostOnnxRuntime: (progress, signal) => hostOnnxRuntime(fetchPackage, progress, signal),
     openContainerEngine,
     makePythonEnvironment: async (needs, signal) => {

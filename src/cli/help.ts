@@ -5,7 +5,7 @@ export const COMMAND_GROUPS: {readonly [title: string]: readonly string[]} = {
   Start: ['init', 'convert', 'quantize', 'package'],
   Run: ['plan', 'deploy', 'dev', 'invoke', 'status', 'logs', 'warm'],
   Measure: ['benchmark', 'compare'],
-  'Look after': ['rollback', 'destroy', 'cache'],
+  'Look after': ['doctor', 'rollback', 'destroy', 'cache'],
 };
 
 interface Manifest {

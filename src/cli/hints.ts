@@ -228,15 +228,23 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
       : [
           'Name a mirror: THAW_PYTHON_MIRROR=ADDRESS; or take a base that has Python, or python.interpreter: host.',
         ],
-  CREDENTIALS_MISSING: ({provider, registry, engine}) =>
-    engine !== undefined
+  CREDENTIALS_MISSING: ({provider, registry, engine, reason}) => {
+    if (reason === 'no-region') return ['Set the region in thaw.yaml, in the environment or in the profile.'];
+    return engine !== undefined
       ? registryAdvice(engine)
       : typeof registry === 'string'
         ? [`$ docker login ${registry}`, 'podman login, skopeo login and credential helpers will do as well.']
         : [
             `Sign in with ${text(provider, 'the provider')}'s own tool, or set its variables in the environment.`,
-          ],
-  PERMISSION_DENIED: ({registry, engine, reason}) => {
+          ];
+  },
+  PERMISSION_DENIED: ({registry, engine, reason, action, resource, provider}) => {
+    if (typeof action === 'string') {
+      return [
+        `Have ${action} allowed on ${text(resource, 'it')}, then run the command again: it goes on where it stopped.`,
+        `docs/providers/${text(provider, 'local')}.md has the whole policy.`,
+      ];
+    }
     if (engine !== undefined) return reason === 'socket' ? SOCKET_ADVICE : registryAdvice(engine);
     return typeof registry === 'string'
       ? [
@@ -270,6 +278,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   DEPLOY_LOCKED: ({pid}) => [
     `Wait for the other command (process ${JSON.stringify(pid)}) to end, then run this one again.`,
   ],
+  CHECK_FAILED: () => ['Each line above that failed says what to do.'],
   NOT_DEPLOYED: ({provider, versions}) =>
     versions === undefined ? [`$ thaw deploy ${text(provider, '')}`.trimEnd()] : ['$ thaw status --json'],
   PORT_IN_USE: () => ['Free the port, or set another (or none) under providers.local.port in thaw.yaml.'],
@@ -277,7 +286,12 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   CONTENT_MISMATCH: () => [
     'Something between here and there alters or cuts what is sent: look at proxies, then run the command again.',
   ],
-  PROVIDER_CONFLICT: () => ['Something else changed it at the same time: run the command again.'],
+  PROVIDER_CONFLICT: ({reason}) =>
+    reason === 'taken'
+      ? [
+          'Give the function another name, or delete what is in its way yourself: thaw deletes only what it made.',
+        ]
+      : ['Something else changed it at the same time: run the command again.'],
   PROVIDER_UNREACHABLE: ({certificate, registry}) =>
     certificate === true
       ? [

@@ -26,6 +26,8 @@ export interface Limits {
   readonly secretStores: readonly string[];
   readonly scaleToZero: boolean;
   readonly warm: {readonly min: boolean; readonly schedule: boolean};
+  /** What becomes of a request for which there is no instance and may be no further one: it waits, or gets a 429. */
+  readonly whenFull: 'wait' | 'refuse';
   /** `chill`: applying the chill plan makes the next request cold. */
   readonly forceCold: 'chill' | 'no';
   readonly rollback: boolean;
@@ -136,7 +138,8 @@ export interface DriverSpec<O, H> {
     bootIds: readonly string[],
   ): Promise<readonly StartupRecord[]>;
   logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
-  readonly checks: readonly Check[];
+  /** What has to be so for the function to run there. */
+  checks(fn: FunctionRef, options: O): readonly Check[];
   readonly prices: PriceTable;
 }
 
@@ -147,7 +150,6 @@ export interface Driver {
   readonly limits: Limits;
   readonly optionsSchema: JsonObject;
   readonly ops: {readonly [name: string]: Op};
-  readonly checks: readonly Check[];
   readonly prices: PriceTable;
   /** @throws ThawError CONFIG_INVALID if the section of `thaw.yaml` is not valid. */
   open(rawOptions: Json): Site;
@@ -163,6 +165,7 @@ export interface Site {
     bootIds: readonly string[],
   ): Promise<readonly StartupRecord[]>;
   logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
+  checks(fn: FunctionRef): readonly Check[];
 }
 
 /** What was found of one function, and the plans that can be made from there. */
@@ -190,14 +193,13 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
     rollback: (to) => known(spec.rollback(fn, options, have, to)),
     teardown: () => known(spec.teardown(fn, options, have)),
   });
-  const {name, preview, limits, optionsSchema, ops, checks, prices} = spec;
+  const {name, preview, limits, optionsSchema, ops, prices} = spec;
   return {
     name,
     preview,
     limits,
     optionsSchema,
     ops,
-    checks,
     prices,
     open(rawOptions) {
       const options = spec.options(rawOptions);
@@ -206,6 +208,7 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
         invoke: (context, deployment, request) => spec.invoke(context, deployment, request),
         startup: (context, deployment, bootIds) => spec.startup(context, deployment, bootIds),
         logs: (context, deployment, query) => spec.logs(context, deployment, query),
+        checks: (fn) => spec.checks(fn, options),
       };
     },
   };

@@ -148,6 +148,28 @@ export type StartDetached = (
 /** Writes the files of some of an image's layers into a folder, in the order of the layers. */
 export type UnpackImage = (from: ImageOnDisk, roles: readonly LayerRole[], intoDir: string) => Promise<void>;
 
+/** Where an image shall be pushed to, and as whom. */
+export interface PushDestination {
+  /** `registry/repository:tag`. */
+  readonly reference: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+/**
+ * Pushes an image to a registry, and sends only what is not there yet.
+ *
+ * @returns its digest there
+ * @throws ThawError CREDENTIALS_MISSING, PERMISSION_DENIED, IMAGE_INVALID, CONTENT_MISMATCH, PROVIDER_REFUSED,
+ *   PROVIDER_UNREACHABLE, INTERRUPTED
+ */
+export type PushImage = (
+  image: ImageOnDisk,
+  to: PushDestination,
+  progress: ProgressFn,
+  signal: AbortSignal,
+) => Promise<Digest>;
+
 /** How the command line of a container engine is run. */
 export interface ContainerCommand {
   /** A program's name or path; null: the user's own wish, else the first one whose engine answers. */
@@ -203,6 +225,7 @@ export interface Ports {
   readonly http: Http;
   readonly startDetached: StartDetached;
   readonly unpackImage: UnpackImage;
+  readonly pushImage: PushImage;
   readonly hostOnnxRuntime: (progress: ProgressFn, signal: AbortSignal) => Promise<HostOnnxRuntime>;
   readonly openContainerEngine: OpenContainerEngine;
   readonly makePythonEnvironment: MakePythonEnvironment;

@@ -5,7 +5,7 @@ import {messageOf, systemCode, ThawError, throwIfInterrupted} from '../core/erro
 import type {Clock, Http, HttpRequest} from '../core/ports.ts';
 import type {Invocation} from '../core/sample.ts';
 import {systemClock} from './clock.ts';
-import {parseEvidence, unreadableEvidence} from './evidence.ts';
+import {parseEvidence, unreadableEvidence} from '../core/evidence.ts';
 
 type WireError = NonNullable<Invocation['error']>;
 

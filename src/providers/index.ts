@@ -4,6 +4,7 @@ import {ThawError} from '../core/errors.ts';
 /** Every provider by name. Each is loaded when it is named, so that naming one cloud loads one SDK. */
 const DRIVERS: {readonly [name: string]: () => Promise<Driver>} = {
   local: async () => (await import('./local/driver.ts')).localDriver,
+  aws: async () => (await import('./aws/driver.ts')).createAwsDriver(),
 };
 
 /** The names of the providers, in the order in which help and reports list them. */

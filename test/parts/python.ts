@@ -22,8 +22,11 @@ export interface Python {
  *
  * @param more further packages, pinned
  */
-export async function openPython(more: readonly string[] = []): Promise<Python> {
-  const packages = [...PACKAGES, ...more];
+export const openPython = (more: readonly string[] = []): Promise<Python> =>
+  openEnvironment([...PACKAGES, ...more]);
+
+/** An environment with some packages, pinned. It is kept for later runs. */
+export async function openEnvironment(packages: readonly string[]): Promise<Python> {
   const name = packages.join('-').replaceAll(/[^\w.-]/g, '_');
   const folder = join(process.env.THAW_TEST_CACHE ?? join(tmpdir(), 'thaw-test-cache'), `python-${name}`);
   const python = join(folder, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');

@@ -1,6 +1,6 @@
 import {classify} from '../../benchmark/classify.ts';
 import type {LogLine} from '../../core/deployment.ts';
-import {parseEvidence} from '../../net/evidence.ts';
+import {parseEvidence} from '../../core/evidence.ts';
 import type {DevEvent} from './events.ts';
 
 /** What a line of the function's log tells: a request that is over, or what somebody wrote. */

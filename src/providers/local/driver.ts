@@ -51,7 +51,7 @@ export const localDriver: Driver = defineDriver<LocalOptions, Have>({
       ? followRequests(context, paths, query)
       : readLogs(context, paths, query);
   },
-  checks,
+  checks: () => checks,
   prices: {
     currency: 'USD',
     asOf: '2026-11-23',

@@ -20,6 +20,7 @@ export const limits: Limits = {
   secretStores: [],
   scaleToZero: true,
   warm: {min: true, schedule: false},
+  whenFull: 'wait',
   forceCold: 'chill',
   rollback: true,
   runsImage: false,

@@ -103,9 +103,10 @@ function functionFields({driver: {limits}, secretSource}: Traits): Field[] {
   ];
 }
 
-function optionFields({driver: {optionsSchema}, optionValues = {}}: Traits): Field[] {
+function optionFields({driver: {optionsSchema}, optionValues = {}, placeOptions = []}: Traits): Field[] {
   const properties = (optionsSchema['properties'] ?? {}) as {readonly [name: string]: JsonObject};
   return Object.entries(properties).flatMap(([name, schema]) => {
+    if (placeOptions.includes(name)) return [];
     const set = (value: Json | undefined) => (wanted: Wanted) => {
       const {[name]: _, ...others} = wanted.options;
       return {...wanted, options: value === undefined ? others : {...others, [name]: value}};

@@ -34,6 +34,8 @@ export interface Traits {
   readonly secretSource: string | null;
   /** Values to try for options whose schema does not say what is possible here: a port that is free. */
   readonly optionValues?: {readonly [name: string]: Json};
+  /** Options that say where the function is or how thaw asks it, which no step of a plan changes. */
+  readonly placeOptions?: readonly string[];
 }
 
 /** One thing that every driver must hold, as data: so that broken drivers can be held to it as well. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {readdir, readFile, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {LogLine} from '../../../src/core/deployment.ts';
+import type {Context} from '../../../src/core/driver.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {Http} from '../../../src/core/ports.ts';
 import {createRedactor} from '../../../src/core/redact.ts';
@@ -13,7 +14,7 @@ export function lifeChecks({driver: {limits}}: Traits): ConformanceCheck[] {
   return [
     ...(limits.forceCold === 'chill' ? [cold, warm] : []),
     ...(limits.concurrency.max >= 2 ? [joined] : []),
-    queued,
+    limits.whenFull === 'wait' ? queued : refused,
     parallel,
     ...(limits.warm.min ? [prewarmed, warmUpAndDown] : []),
     ...(limits.scaleToZero ? [scaleToZero] : []),
@@ -110,6 +111,28 @@ const queued: ConformanceCheck = {
     const answers = await desk.invokeAtOnce(wanted, 5);
     assert.equal(bootsOf(answers), Math.max(1, maxInstances.min));
     assert.deepEqual(ordinalsOf(answers), [1, 2, 3, 4, 5]);
+  },
+};
+
+const refused: ConformanceCheck = {
+  name: 'more requests than there may be instances get a 429, and the others an answer',
+  async run(harness) {
+    const desk = openDesk(harness);
+    const {concurrency, maxInstances} = harness.driver.limits;
+    const wanted = scaled(harness, concurrency.min, maxInstances.min);
+    await desk.deploy(wanted);
+    const site = harness.driver.open(wanted.options);
+    const target = await desk.deployment(wanted);
+    const sent = Array.from({length: 5}, () => site.invoke(harness.context, target, harness.request));
+    const statuses = (await Promise.all(sent)).map(({status}) => status ?? 0).sort((a, b) => a - b);
+    assert.equal(statuses[0], 200);
+    assert.equal(statuses.at(-1), 429);
+    assert.ok(
+      statuses.every((status) => status === 200 || status === 429),
+      statuses.join(', '),
+    );
+    const {evidence} = await desk.invoke(wanted);
+    assert.equal(evidence.ordinal, statuses.filter((status) => status === 200).length + 1);
   },
 };
 
@@ -291,7 +314,7 @@ const logs: ConformanceCheck = {
       for await (const line of site.logs(context, deployment, {sinceMs, follow: false})) lines.push(line);
       return lines;
     };
-    const lines = await read(null);
+    const lines = await settled(() => read(null), context);
     assert.ok(lines.length > 0, 'there is no line');
     const times = lines.map((line) => Date.parse(line.at));
     assert.ok(times.every(Number.isFinite), 'a line has no time');
@@ -415,6 +438,18 @@ async function assertStartup(
     assert.deepEqual([record.bootId, record.onDemand], [bootId, onDemand]);
     assert.ok(Object.values(record.phases).every((ms) => ms >= 0));
   }
+}
+
+/** Lines come a little later than what they tell of: reads until there are some, and no more come. */
+async function settled(read: () => Promise<LogLine[]>, {ports, signal}: Context): Promise<LogLine[]> {
+  let lines = await read();
+  for (let round = 0; round < 30; round++) {
+    await ports.clock.sleep(250, signal);
+    const next = await read();
+    if (next.length > 0 && next.length === lines.length) return next;
+    lines = next;
+  }
+  return lines;
 }
 
 async function assertRefused(plan: () => Promise<unknown>, what: string, code?: string): Promise<void> {

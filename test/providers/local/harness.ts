@@ -12,7 +12,7 @@ import {systemClock} from '../../../src/net/clock.ts';
 import {startDetached} from '../../../src/net/detached.ts';
 import {createHttp} from '../../../src/net/http.ts';
 import {localDriver} from '../../../src/providers/local/driver.ts';
-import {noContainerEngine, noPython} from '../../absent.ts';
+import {noContainerEngine, noPush, noPython} from '../../absent.ts';
 import {fixture, RUNTIME_DIR} from '../../instance.ts';
 import {hostOrt} from '../../onnxruntime.ts';
 import {endNow, fakeImage, makePackage, processes} from '../../unit/local/site.ts';
@@ -64,6 +64,7 @@ export async function openLocalHarness(
       unpackImage: unpackLinearModel,
       openContainerEngine: noContainerEngine,
       makePythonEnvironment: noPython,
+      pushImage: noPush,
       ...place?.ports,
     },
     signal,

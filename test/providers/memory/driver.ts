@@ -81,6 +81,7 @@ export function memoryDriverSpec(cloud: MemoryCloud): DriverSpec<MemoryOptions, 
       secretStores: ['vault'],
       scaleToZero: true,
       warm: {min: true, schedule: true},
+      whenFull: 'wait',
       forceCold: 'chill',
       rollback: true,
       runsImage: true,
@@ -216,7 +217,7 @@ export function memoryDriverSpec(cloud: MemoryCloud): DriverSpec<MemoryOptions, 
       }
     },
 
-    checks: [{name: 'memory', check: async () => ({ok: true, found: 'this process', remedy: null})}],
+    checks: () => [{name: 'memory', check: async () => ({ok: true, found: 'this process', remedy: null})}],
     prices: {currency: 'USD', asOf: '2026-06-01', source: 'memory is free', rates: {}},
   };
 }

@@ -43,6 +43,7 @@ export async function openMemoryHarness(
       hostOnnxRuntime: unused,
       openContainerEngine: unused,
       makePythonEnvironment: unused,
+      pushImage: unused,
     },
     signal,
     projectDir: join(dir, 'project'),

@@ -21,6 +21,7 @@ const limits: Limits = {
   secretStores: ['vault'],
   scaleToZero: true,
   warm: {min: true, schedule: false},
+  whenFull: 'wait',
   forceCold: 'chill',
   rollback: true,
   runsImage: false,

@@ -23,7 +23,7 @@ import {systemClock} from '../../../src/net/clock.ts';
 import {startDetached} from '../../../src/net/detached.ts';
 import {createHttp} from '../../../src/net/http.ts';
 import {localDriver} from '../../../src/providers/local/driver.ts';
-import {noContainerEngine, noPython} from '../../absent.ts';
+import {noContainerEngine, noPush, noPython} from '../../absent.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..', '..');
@@ -125,6 +125,7 @@ export async function makeSite(
       },
       openContainerEngine: noContainerEngine,
       makePythonEnvironment: noPython,
+      pushImage: noPush,
       hostOnnxRuntime: async () => ({version: '0.0.0', dir: onnxRuntimeDir}),
       ...change.ports,
     },

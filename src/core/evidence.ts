@@ -1,5 +1,5 @@
-import type {Digest} from '../core/digest.ts';
-import {PHASES, type Evidence, type Phase, type PhaseTimes} from '../core/sample.ts';
+import type {Digest} from './digest.ts';
+import {PHASES, type Evidence, type Phase, type PhaseTimes} from './sample.ts';
 
 /** The headers that prove something, and what they look like. */
 const PROOF = {

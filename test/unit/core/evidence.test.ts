@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {PHASES} from '../../../src/core/sample.ts';
-import {parseEvidence, parseServerTiming} from '../../../src/net/evidence.ts';
+import {parseEvidence, parseServerTiming} from '../../../src/core/evidence.ts';
 
 const whole = {
   'thaw-boot': '5f0c1d8e-1111-4222-8333-944445555666',

@@ -1,0 +1,119 @@
+import type {ApplicationAutoScaling} from '@aws-sdk/client-application-auto-scaling';
+import type {CloudWatchLogs} from '@aws-sdk/client-cloudwatch-logs';
+import type {ECR} from '@aws-sdk/client-ecr';
+import type {EventBridge} from '@aws-sdk/client-eventbridge';
+import type {IAM} from '@aws-sdk/client-iam';
+import type {Lambda} from '@aws-sdk/client-lambda';
+import type {S3} from '@aws-sdk/client-s3';
+import type {SecretsManager} from '@aws-sdk/client-secrets-manager';
+import type {SSM} from '@aws-sdk/client-ssm';
+import type {STS} from '@aws-sdk/client-sts';
+import {setMaxListeners} from 'node:events';
+import type {Context} from '../../core/driver.ts';
+import {look} from './errors.ts';
+
+/** Which credentials and which region: a region of null is the one that the environment or the profile names. */
+export type Place = {readonly region: string | null; readonly profile: string | null};
+
+/** The services that thaw calls, each loaded when it is first asked for. */
+export interface Aws {
+  readonly lambda: () => Promise<Lambda>;
+  readonly ecr: () => Promise<ECR>;
+  readonly iam: () => Promise<IAM>;
+  readonly sts: () => Promise<STS>;
+  readonly logs: () => Promise<CloudWatchLogs>;
+  readonly scaling: () => Promise<ApplicationAutoScaling>;
+  readonly events: () => Promise<EventBridge>;
+  readonly s3: () => Promise<S3>;
+  readonly ssm: () => Promise<SSM>;
+  readonly secrets: () => Promise<SecretsManager>;
+}
+
+/** Opens the services at a place. */
+export type OpenAws = (context: Pick<Context, 'ports'>, place: Place) => Aws;
+
+/**
+ * Makes what opens the SDK's clients: one of each for a place, for as long as the same ports are used. They try nothing
+ * twice, since ops say themselves what they try again. Endpoints are the SDK's own, or what its own variables say.
+ */
+export function createOpenAws(): OpenAws {
+  const opened = new WeakMap<Context['ports'], Map<string, Aws>>();
+  return ({ports}, place) => {
+    const places = opened.get(ports) ?? new Map<string, Aws>();
+    opened.set(ports, places);
+    const key = JSON.stringify([place.region, place.profile]);
+    const known = places.get(key) ?? openServices(place);
+    places.set(key, known);
+    return known;
+  };
+}
+
+/** Without these the SDK waits for ever. */
+const CONNECT_MS_MAX = 10_000;
+const ANSWER_MS_MAX = 30_000;
+
+function openServices({region, profile}: Place): Aws {
+  const config = {
+    maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: CONNECT_MS_MAX,
+      requestTimeout: ANSWER_MS_MAX,
+      throwOnRequestTimeout: true,
+    },
+    ...(region === null ? {} : {region}),
+    ...(profile === null ? {} : {profile}),
+  };
+  // The SDK says on standard error which Node it will need some day.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+  return {
+    lambda: once(async () => new (await import('./sdk/lambda.ts')).Lambda(config)),
+    ecr: once(async () => new (await import('./sdk/ecr.ts')).ECR(config)),
+    iam: once(async () => new (await import('./sdk/iam.ts')).IAM(config)),
+    sts: once(async () => new (await import('./sdk/sts.ts')).STS(config)),
+    logs: once(async () => new (await import('./sdk/cloudwatch-logs.ts')).CloudWatchLogs(config)),
+    scaling: once(async () => {
+      const {ApplicationAutoScaling} = await import('./sdk/application-auto-scaling.ts');
+      return new ApplicationAutoScaling(config);
+    }),
+    events: once(async () => new (await import('./sdk/eventbridge.ts')).EventBridge(config)),
+    ssm: once(async () => new (await import('./sdk/ssm.ts')).SSM(config)),
+    secrets: once(async () => new (await import('./sdk/secret-store.ts')).SecretsManager(config)),
+    s3: once(async () => new (await import('./sdk/s3.ts')).S3(config)),
+  };
+}
+
+/**
+ * A signal that fires when the given one does, for one piece of work. The SDK listens to it once for each request, which
+ * on a signal of the whole process would look like a leak.
+ */
+export function ownSignal(signal: AbortSignal): AbortSignal {
+  const own = AbortSignal.any([signal]);
+  setMaxListeners(0, own);
+  return own;
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => (made ??= make());
+}
+
+/** Who calls, and where. */
+export type Account = {readonly id: string; readonly partition: string; readonly region: string};
+
+/**
+ * Asks AWS who calls, which needs no permission.
+ *
+ * @throws ThawError CREDENTIALS_MISSING, also where no region is set; PROVIDER_UNREACHABLE
+ */
+export async function readAccount(
+  aws: Aws,
+  context: Pick<Context, 'ports' | 'signal'>,
+): Promise<Account & {readonly arn: string}> {
+  const asked = {action: 'sts:GetCallerIdentity', resource: 'the caller'};
+  const sts = await aws.sts();
+  const region = await look(asked, context, () => sts.config.region());
+  const {Account: id = '', Arn: arn = ''} = await look(asked, context, () =>
+    sts.getCallerIdentity({}, {abortSignal: context.signal}),
+  );
+  return {id, arn, region, partition: arn.split(':')[1] || 'aws'};
+}

@@ -1,0 +1,92 @@
+import type {FunctionConfiguration} from '@aws-sdk/client-lambda';
+import {sameJson, type JsonObject} from '../../core/json.ts';
+import {NONCE_VARIABLE} from './names.ts';
+
+/** A function's configuration as steps carry it, every reference resolved. */
+export type Configuration = {
+  readonly role: string;
+  readonly memoryMb: number;
+  readonly timeoutSeconds: number;
+  readonly ephemeralStorageMb: number;
+  readonly vpc: {readonly subnets: readonly string[]; readonly securityGroups: readonly string[]} | null;
+  readonly kmsKey: string | null;
+  readonly variables: {readonly [name: string]: string};
+};
+
+/** The same as steps carry it: with secrets that are still to be read, by their references. */
+export type Unresolved = Configuration & {readonly secrets?: {readonly [name: string]: string}};
+
+/** The members of UpdateFunctionConfiguration. */
+export function requestOf({
+  role,
+  memoryMb,
+  timeoutSeconds,
+  ephemeralStorageMb,
+  vpc,
+  kmsKey,
+  variables,
+}: Configuration) {
+  return {
+    Role: role,
+    MemorySize: memoryMb,
+    Timeout: timeoutSeconds,
+    EphemeralStorage: {Size: ephemeralStorageMb},
+    // Empty lists take a function out of its VPC, and no text gives it Lambda's own key back.
+    VpcConfig: {SubnetIds: [...(vpc?.subnets ?? [])], SecurityGroupIds: [...(vpc?.securityGroups ?? [])]},
+    KMSKeyArn: kmsKey ?? '',
+    Environment: {Variables: {...variables}},
+  };
+}
+
+/** The members of CreateFunction: what a new function does not have is left out. */
+export function creationOf(configuration: Configuration) {
+  const {VpcConfig, KMSKeyArn, ...members} = requestOf(configuration);
+  return {
+    ...members,
+    ...(configuration.vpc === null ? {} : {VpcConfig}),
+    ...(configuration.kmsKey === null ? {} : {KMSKeyArn}),
+  };
+}
+
+/** What Lambda tells of a function, in the form that steps carry. */
+export function configurationOf(found: FunctionConfiguration): Configuration {
+  const subnets = [...(found.VpcConfig?.SubnetIds ?? [])].sort();
+  const securityGroups = [...(found.VpcConfig?.SecurityGroupIds ?? [])].sort();
+  return {
+    role: found.Role ?? '',
+    memoryMb: found.MemorySize ?? 0,
+    timeoutSeconds: found.Timeout ?? 0,
+    ephemeralStorageMb: found.EphemeralStorage?.Size ?? 512,
+    vpc: subnets.length === 0 ? null : {subnets, securityGroups},
+    kmsKey: found.KMSKeyArn || null,
+    variables: {...found.Environment?.Variables},
+  };
+}
+
+/** What `$LATEST` must be for the next step; null: whatever it is. */
+export type Expected = {
+  readonly configuration: JsonObject | Configuration | null;
+  readonly image: string | null;
+  /** `repository@digest`, where the digest alone does not tell what was there before from what shall be. */
+  readonly imageUri?: string | null;
+  /** The mark of a forced cold start. */
+  readonly nonce: string | null;
+};
+
+/** `$LATEST`, and the image that it runs. */
+export interface Latest {
+  readonly found: FunctionConfiguration;
+  /** Its digest. */
+  readonly image: string | null;
+  /** `repository@digest` */
+  readonly imageUri: string | null;
+}
+
+/** Whether a function is what it is expected to be. An answer from before the last write is not. */
+export function isAsExpected({found, image, imageUri}: Latest, expected: Expected): boolean {
+  if ((expected.imageUri ?? imageUri) !== imageUri) return false;
+  if (expected.image !== null && image !== expected.image) return false;
+  if (expected.nonce !== null && found.Environment?.Variables?.[NONCE_VARIABLE] !== expected.nonce)
+    return false;
+  return expected.configuration === null || sameJson(configurationOf(found), expected.configuration);
+}

@@ -1,0 +1,42 @@
+import {defineDriver, type Driver} from '../../core/driver.ts';
+import {createChecks} from './checks.ts';
+import {createOpenAws} from './clients.ts';
+import {describeFunction} from './describe.ts';
+import type {Have} from './have.ts';
+import {inspectFunction} from './inspect.ts';
+import {invokeFunction} from './invoke.ts';
+import {limits} from './limits.ts';
+import {readLogs} from './logs.ts';
+import {createOps} from './ops/index.ts';
+import {optionsSchema, parseOptions, type AwsOptions} from './options.ts';
+import {planChill, planRollback} from './plan/chill.ts';
+import {planDeploy} from './plan/deploy.ts';
+import {planTeardown} from './plan/teardown.ts';
+import {planWarm} from './plan/warm.ts';
+import {prices} from './prices.ts';
+import {readStartups} from './startup.ts';
+
+/** AWS Lambda as a provider: the image in ECR, versions, an alias that is live, and a URL. */
+export function createAwsDriver(): Driver {
+  const openAws = createOpenAws();
+  return defineDriver<AwsOptions, Have>({
+    name: 'aws',
+    preview: true,
+    limits,
+    optionsSchema,
+    options: parseOptions,
+    inspect: (context, fn, options) => inspectFunction(openAws, context, fn, options),
+    describe: describeFunction,
+    plan: planDeploy,
+    warm: planWarm,
+    chill: planChill,
+    rollback: planRollback,
+    teardown: planTeardown,
+    ops: createOps(openAws),
+    invoke: (context, deployment, request) => invokeFunction(openAws, context, deployment, request),
+    startup: (context, deployment, bootIds) => readStartups(openAws, context, deployment, bootIds),
+    logs: (context, deployment, query) => readLogs(openAws, context, deployment, query),
+    checks: (fn, options) => createChecks(openAws, fn, options),
+    prices,
+  });
+}

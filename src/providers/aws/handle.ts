@@ -1,0 +1,13 @@
+import type {Deployment} from '../../core/deployment.ts';
+
+/** What this driver needs to invoke a function and to read its log. */
+export type Handle = {
+  readonly region: string;
+  readonly profile: string | null;
+  readonly function: string;
+  readonly logGroup: string;
+  readonly via: 'url' | 'direct';
+  readonly auth: 'iam' | 'none';
+};
+
+export const handleOf = (deployment: Deployment): Handle => deployment.handle as Handle;

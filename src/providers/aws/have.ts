@@ -1,0 +1,139 @@
+import type {Digest} from '../../core/digest.ts';
+import type {JsonObject} from '../../core/json.ts';
+import type {Account} from './clients.ts';
+import type {Settings} from './settings.ts';
+
+export type Tags = {readonly [key: string]: string};
+
+/** A published version, and what it was made of. */
+export type VersionFound = {
+  readonly version: string;
+  /** ISO 8601. */
+  readonly at: string;
+  /** Null where it cannot be told: a function that thaw did not make. */
+  readonly image: Digest | null;
+  readonly settings: Settings;
+  readonly state: string;
+  /** The version that this one replaced to force a cold start; null: none. */
+  readonly replaces: string | null;
+};
+
+/** Instances that are kept ready for a version. */
+export type ProvisionedFound = {
+  readonly version: string;
+  readonly requested: number;
+  readonly ready: number;
+  readonly status: 'IN_PROGRESS' | 'READY' | 'FAILED';
+  readonly reason: string | null;
+};
+
+/** A statement of the policy on the alias, as thaw writes them. */
+export type StatementFound = {readonly sid: string; readonly statement: JsonObject};
+
+/** What Application Auto Scaling keeps of a version. */
+export type ScheduleFound = {
+  readonly version: string;
+  readonly registered: boolean;
+  readonly actions: readonly {
+    readonly name: string;
+    readonly schedule: string;
+    readonly timezone: string;
+    readonly min: number;
+  }[];
+};
+
+/** A rule that thaw made to call the function by the clock. */
+export type RuleFound = {
+  readonly name: string;
+  readonly schedule: string;
+  /** Whether it calls the live version. */
+  readonly targeted: boolean;
+};
+
+/** A queue or stream that the live version is given records of. */
+export type MappingFound = {
+  readonly uuid: string;
+  readonly source: string;
+  readonly state: string;
+  readonly ours: boolean;
+};
+
+/** A bucket that may call the live version. */
+export type BucketFound = {
+  readonly bucket: string;
+  readonly sid: string;
+  /** Whether it does, and for which keys. */
+  readonly notifies: boolean;
+  readonly prefix: string;
+};
+
+/** What calls the function beside HTTP. */
+export type TriggersFound = {
+  readonly rules: readonly RuleFound[];
+  readonly mappings: readonly MappingFound[];
+  readonly buckets: readonly BucketFound[];
+};
+
+export type FunctionFound = {
+  readonly arn: string;
+  readonly ours: boolean;
+  readonly tags: Tags;
+  readonly state: string;
+  readonly stateReason: string | null;
+  readonly lastUpdate: string;
+  readonly lastUpdateReason: string | null;
+  readonly revision: string;
+  readonly packageType: string;
+  /** Of `$LATEST`: as last written, published or not. */
+  readonly latest: Settings;
+  /** What thaw's own variables of `$LATEST` say: the digest of the image, and the version that a cold start replaces. */
+  readonly declared: {readonly image: string | null; readonly nonce: string | null};
+  /** `repository@digest`, which `$LATEST` runs. */
+  readonly imageUri: string | null;
+  readonly versions: readonly VersionFound[];
+  /** The version that the alias points to; null: there is no alias. */
+  readonly live: string | null;
+  /** Null: nothing is reserved. */
+  readonly reserved: number | null;
+  readonly url: {readonly url: string; readonly auth: 'iam' | 'none'} | null;
+  readonly statements: readonly StatementFound[];
+  readonly provisioned: readonly ProvisionedFound[];
+  readonly schedules: readonly ScheduleFound[];
+};
+
+export type RoleFound = {
+  readonly arn: string;
+  readonly tags: Tags;
+  readonly boundary: string | null;
+  /** ARNs of the managed policies. */
+  readonly policies: readonly string[];
+};
+
+export type RepositoryFound = {
+  readonly name: string;
+  readonly uri: string;
+  readonly tags: Tags;
+  readonly images: readonly string[];
+};
+
+export type LogGroupFound = {
+  readonly arn: string;
+  readonly retentionDays: number | null;
+  readonly tags: Tags;
+};
+
+/** What was found of a function in an account and a region. */
+export type Have = {
+  readonly account: Account;
+  /** Environments that the account may run at once, and how many of them nobody has reserved. */
+  readonly concurrency: {readonly max: number; readonly unreserved: number};
+  readonly fn: FunctionFound | null;
+  /** The role that thaw makes; the user's own is not looked at. */
+  readonly role: RoleFound | null;
+  /** The repository that thaw makes. */
+  readonly repository: RepositoryFound | null;
+  /** The repository of the user's own that the options name. */
+  readonly ownRepository: RepositoryFound | null;
+  readonly logs: LogGroupFound | null;
+  readonly triggers: TriggersFound;
+};

@@ -1,0 +1,63 @@
+import {createHash} from 'node:crypto';
+
+/** What says, on everything that thaw makes, which function it was made for. */
+export const OWNER_TAG = 'thaw:function';
+
+/** The alias that requests go through. */
+export const LIVE = 'live';
+
+/** Variables that thaw itself adds to the environment of a function: the digest of the image, for evidence. */
+export const IMAGE_VARIABLE = 'THAW_IMAGE';
+/** The version that a forced cold start replaces: a value that no version had before. */
+export const NONCE_VARIABLE = 'THAW_NONCE';
+/** Which variables have their values from where: JSON, of references alone. */
+export const SECRETS_VARIABLE = 'THAW_SECRETS';
+export const OWN_VARIABLES: readonly string[] = [IMAGE_VARIABLE, NONCE_VARIABLE, SECRETS_VARIABLE];
+
+/** Lets functions write their log. */
+export const BASIC_EXECUTION = 'service-role/AWSLambdaBasicExecutionRole';
+/** Lets functions have network interfaces in a VPC, and write their log. */
+export const VPC_EXECUTION = 'service-role/AWSLambdaVPCAccessExecutionRole';
+
+const ROLE_CHARS_MAX = 64;
+
+/** Roles belong to the account, functions to a region: the name says both. */
+export function roleName(fn: string, region: string): string {
+  const name = `thaw-${fn}-${region}`;
+  if (name.length <= ROLE_CHARS_MAX) return name;
+  const mark = createHash('sha256').update(name).digest('hex').slice(0, 8);
+  return `${name.slice(0, ROLE_CHARS_MAX - mark.length - 1)}-${mark}`;
+}
+
+/** Repositories have lower-case names. */
+export const repositoryName = (fn: string): string => `thaw/${fn.toLowerCase()}`;
+
+export const logGroupName = (fn: string): string => `/aws/lambda/${fn}`;
+
+const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 10);
+
+/** What the names of a function's EventBridge rules begin with. */
+export const rulePrefix = (fn: string): string => `thaw-${fn.slice(0, 46)}-`;
+
+/** The rule of a schedule: another schedule is another rule. */
+export const ruleName = (fn: string, schedule: string): string => `${rulePrefix(fn)}${shortHash(schedule)}`;
+
+/** The statement that lets a rule or a bucket call the function. */
+export const callerSid = (kind: 'rule' | 's3', name: string): string => `thaw-${kind}-${shortHash(name)}`;
+
+/** The notification of a bucket that calls the function. */
+export const notificationId = (fn: string): string => `thaw-${fn}`;
+
+/** What the role needs to read from each kind of source. */
+export const SOURCE_EXECUTION: {readonly [source: string]: string} = {
+  sqs: 'service-role/AWSLambdaSQSQueueExecutionRole',
+  kinesis: 'service-role/AWSLambdaKinesisExecutionRole',
+  dynamodb: 'service-role/AWSLambdaDynamoDBExecutionRole',
+};
+
+/** A policy that AWS itself keeps. */
+export const managedPolicyArn = (partition: string, name: string): string =>
+  `arn:${partition}:iam::aws:policy/${name}`;
+
+/** The tag under which an image is pushed: one for each content, so that repositories with immutable tags take it. */
+export const imageTag = (digest: string): string => `thaw-${digest.replace(/^sha256:/, '').slice(0, 12)}`;

@@ -1,0 +1,82 @@
+import type {OpContext, Retry} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {Json, JsonObject} from '../../../core/json.ts';
+import type {Outputs} from '../../../core/plan.ts';
+import {ownSignal, type Aws, type OpenAws, type Place} from '../clients.ts';
+import {ask, askFor, isTransient, PATIENTLY} from '../errors.ts';
+
+/** What an op works with: its arguments as the planner wrote them, and AWS at the place that they name. */
+export interface Job {
+  readonly context: OpContext;
+  readonly aws: Aws;
+  readonly signal: AbortSignal;
+  /** How every call is made. */
+  readonly how: {readonly abortSignal: AbortSignal};
+  readonly args: JsonObject;
+  /** The argument of that name, which is text. */
+  readonly text: (name: string) => string;
+  /** Calls AWS; failures come in thaw's words. */
+  readonly ask: <T>(action: string, resource: string, call: () => Promise<T>) => Promise<T>;
+  /** The same; null if it is not there. */
+  readonly askFor: <T>(action: string, resource: string, call: () => Promise<T>) => Promise<T | null>;
+}
+
+/** Makes an op of what it does. */
+export type MakeOp = (
+  run: (job: Job) => Promise<Outputs | void>,
+  retry?: Retry,
+) => {readonly retry: Retry; run(context: OpContext, args: JsonObject): Promise<Outputs>};
+
+/** Waits may last: what passes is tried again for as long. */
+export const WAITING: Retry = {when: isTransient, firstMs: 500, maxMs: 5000, forMs: 900_000};
+
+export function createMakeOp(openAws: OpenAws): MakeOp {
+  return (run, retry = PATIENTLY) => ({
+    retry,
+    async run(context, args) {
+      const signal = ownSignal(context.signal);
+      const job: Job = {
+        context,
+        aws: openAws(context, args['at'] as unknown as Place),
+        signal,
+        how: {abortSignal: signal},
+        args,
+        text: (name) => args[name] as string,
+        ask: (action, resource, call) => ask({action, resource}, signal, call),
+        askFor: (action, resource, call) => askFor({action, resource}, signal, call),
+      };
+      return (await run(job)) ?? {};
+    },
+  });
+}
+
+const POLL_FIRST_MS = 300;
+const POLL_MAX_MS = 3000;
+
+/**
+ * Asks again and again until there is an answer other than null.
+ *
+ * @throws ThawError WAIT_TIMED_OUT
+ */
+export async function poll<T extends Json>(
+  {context: {ports}, signal}: Job,
+  what: string,
+  forMs: number,
+  read: () => Promise<T | null>,
+): Promise<T> {
+  const untilMs = ports.clock.monotonicMs() + forMs;
+  for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.5)) {
+    const answer = await read();
+    if (answer !== null) return answer;
+    if (ports.clock.monotonicMs() >= untilMs) {
+      throw new ThawError('WAIT_TIMED_OUT', `${what} took longer than ${forMs / 1000} s`, {what, forMs});
+    }
+    await ports.clock.sleep(waitMs, signal);
+  }
+}
+
+/** Somebody else changed what a plan was made for. */
+export function changedMeanwhile(what: string, facts: JsonObject): ThawError {
+  const message = `${what} has been changed by somebody else since the plan was made`;
+  return new ThawError('PROVIDER_CONFLICT', message, {provider: 'aws', reason: 'changed', ...facts});
+}

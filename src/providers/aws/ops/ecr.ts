@@ -1,0 +1,128 @@
+import type {Op, Retry} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import {isTransient, nameOf, PATIENTLY} from '../errors.ts';
+import {imageTag, OWNER_TAG} from '../names.ts';
+import type {Job, MakeOp} from './arguments.ts';
+
+/** A registry that does not answer, or does not know the repository yet that was just made, does so later. */
+const PUSHING: Retry = {
+  ...PATIENTLY,
+  when: (error) =>
+    isTransient(error) || (error instanceof ThawError && error.code === 'PROVIDER_UNREACHABLE'),
+  forMs: 300_000,
+};
+
+/** The repository that Lambda takes the image from. */
+export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
+  'ecr:CreateRepository': op(async (job) => {
+    const {text, args, how} = job;
+    const repositoryName = text('name');
+    const tags = Object.entries(args['tags'] as {[key: string]: string}).map(([Key, Value]) => ({
+      Key,
+      Value,
+    }));
+    const ecr = await job.aws.ecr();
+    try {
+      const {repository} = await job.ask('ecr:CreateRepository', repositoryName, () =>
+        ecr.createRepository({repositoryName, imageTagMutability: 'IMMUTABLE', tags}, how),
+      );
+      return {uri: repository?.repositoryUri ?? ''};
+    } catch (error) {
+      if (nameOf(error) !== 'RepositoryAlreadyExistsException') throw error;
+      return {uri: await readOwnRepository(job, repositoryName, text('function'))};
+    }
+  }),
+
+  'ecr:PushImage': op(async (job) => {
+    const {context, text, signal} = job;
+    const {image} = context;
+    const digest = text('image');
+    if (image === null || image.image.digest !== digest) {
+      throw new ThawError('IMAGE_MISSING', `the image ${digest} is not at hand`, {image: digest});
+    }
+    if (await isPushed(job)) return;
+    const reference = `${text('uri')}:${imageTag(digest)}`;
+    const [username = '', password = ''] = await readToken(job);
+    const pushed = await context.ports.pushImage(
+      image,
+      {reference, username, password},
+      context.progress,
+      signal,
+    );
+    if (pushed !== digest) {
+      const message = `${reference} has the digest ${pushed} in the registry instead of ${digest}`;
+      throw new ThawError('CONTENT_MISMATCH', message, {reference, digest, found: pushed});
+    }
+  }, PUSHING),
+
+  'ecr:TagResource': op(async (job) => {
+    const {text, args, how} = job;
+    const ecr = await job.aws.ecr();
+    const found = await job.ask('ecr:DescribeRepositories', text('name'), () =>
+      ecr.describeRepositories({repositoryNames: [text('name')]}, how),
+    );
+    const resourceArn = found.repositories?.[0]?.repositoryArn ?? '';
+    const tags = Object.entries(args['tags'] as {[key: string]: string}).map(([Key, Value]) => ({
+      Key,
+      Value,
+    }));
+    const tagKeys = [...(args['remove'] as string[])];
+    if (tags.length > 0) {
+      await job.ask('ecr:TagResource', text('name'), () => ecr.tagResource({resourceArn, tags}, how));
+    }
+    if (tagKeys.length > 0) {
+      await job.ask('ecr:UntagResource', text('name'), () => ecr.untagResource({resourceArn, tagKeys}, how));
+    }
+  }),
+
+  'ecr:BatchDeleteImage': op(async (job) => {
+    const {text, args, how} = job;
+    const ecr = await job.aws.ecr();
+    const imageIds = (args['images'] as readonly string[]).map((imageDigest) => ({imageDigest}));
+    await job.askFor('ecr:BatchDeleteImage', text('name'), () =>
+      ecr.batchDeleteImage({repositoryName: text('name'), imageIds}, how),
+    );
+  }),
+
+  'ecr:DeleteRepository': op(async (job) => {
+    const {text, how} = job;
+    const ecr = await job.aws.ecr();
+    await job.askFor('ecr:DeleteRepository', text('name'), () =>
+      ecr.deleteRepository({repositoryName: text('name'), force: true}, how),
+    );
+  }),
+});
+
+/** Whether an earlier attempt has come to its end: immutable tags take nothing twice. */
+async function isPushed({aws, text, how, askFor}: Job): Promise<boolean> {
+  const ecr = await aws.ecr();
+  const found = await askFor('ecr:DescribeImages', text('name'), () =>
+    ecr.describeImages({repositoryName: text('name'), imageIds: [{imageDigest: text('image')}]}, how),
+  );
+  return (found?.imageDetails ?? []).length > 0;
+}
+
+/** A user name and a password, which are good for hours. */
+async function readToken({aws, ask, how}: Job): Promise<readonly string[]> {
+  const ecr = await aws.ecr();
+  const {authorizationData} = await ask('ecr:GetAuthorizationToken', 'the registry', () =>
+    ecr.getAuthorizationToken({}, how),
+  );
+  const token = Buffer.from(authorizationData?.[0]?.authorizationToken ?? '', 'base64').toString('utf8');
+  const colon = token.indexOf(':');
+  return [token.slice(0, colon), token.slice(colon + 1)];
+}
+
+async function readOwnRepository(job: Job, name: string, fn: string): Promise<string> {
+  const ecr = await job.aws.ecr();
+  const found = await job.ask('ecr:DescribeRepositories', name, () =>
+    ecr.describeRepositories({repositoryNames: [name]}, job.how),
+  );
+  const {repositoryArn: resourceArn = '', repositoryUri = ''} = found.repositories?.[0] ?? {};
+  const {tags = []} = await job.ask('ecr:ListTagsForResource', name, () =>
+    ecr.listTagsForResource({resourceArn}, job.how),
+  );
+  if (tags.some(({Key, Value}) => Key === OWNER_TAG && Value === fn)) return repositoryUri;
+  const message = `a repository ${name} is there already, and thaw did not make it`;
+  throw new ThawError('PROVIDER_CONFLICT', message, {provider: 'aws', reason: 'taken', resource: name});
+}

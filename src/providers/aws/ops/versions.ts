@@ -1,0 +1,143 @@
+import type {Op} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import {nameOf} from '../errors.ts';
+import {LIVE} from '../names.ts';
+import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+import {failedState, readLatest, refuseUnexpected} from './function.ts';
+
+const ACTIVE_MS_MAX = 900_000;
+const FOLLOW_MS = 3000;
+
+/** Published versions, and the alias that says which of them requests go to. */
+export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
+  // Publishing what was published already gives the version that there is.
+  'lambda:PublishVersion': op(async (job) => {
+    const {text, how} = job;
+    const name = text('name');
+    const latest = await readLatest(job);
+    if (latest === null) throw changedMeanwhile(name, {function: name});
+    await refuseUnexpected(job, latest);
+    const {RevisionId} = latest.found;
+    const lambda = await job.aws.lambda();
+    const {Version = ''} = await job.ask('lambda:PublishVersion', name, () =>
+      lambda.publishVersion({FunctionName: name, ...(RevisionId === undefined ? {} : {RevisionId})}, how),
+    );
+    return {version: Version};
+  }),
+
+  'lambda:WaitVersionActive': op(async (job) => {
+    const {text, how} = job;
+    const [name, version] = [text('name'), text('version')];
+    const lambda = await job.aws.lambda();
+    return poll(job, `version ${version} of ${name}`, ACTIVE_MS_MAX, async () => {
+      const found = await job.askFor('lambda:GetFunctionConfiguration', `${name}:${version}`, () =>
+        lambda.getFunctionConfiguration({FunctionName: name, Qualifier: version}, how),
+      );
+      // A version that was just published may not be seen everywhere.
+      if (found === null) return null;
+      const {State = 'Active', StateReasonCode, StateReason} = found;
+      if (State === 'Failed') throw failedState(`${name}:${version}`, State, StateReasonCode, StateReason);
+      return State === 'Pending' ? null : {};
+    });
+  }, WAITING),
+
+  'lambda:CreateAlias': op(async (job) => {
+    const {text, how} = job;
+    const [name, version] = [text('name'), text('version')];
+    const lambda = await job.aws.lambda();
+    try {
+      await job.ask('lambda:CreateAlias', `${name}:${LIVE}`, () =>
+        lambda.createAlias({FunctionName: name, Name: LIVE, FunctionVersion: version}, how),
+      );
+    } catch (error) {
+      const isThere = nameOf(error) === 'ResourceConflictException';
+      if (!isThere || (await readAlias(job))?.FunctionVersion !== version) throw error;
+    }
+    await letFollow(job);
+  }),
+
+  'lambda:UpdateAlias': op(async (job) => {
+    const {text, how, args} = job;
+    const [name, version] = [text('name'), text('version')];
+    const alias = await readAlias(job);
+    if (alias === null) throw changedMeanwhile(`${name}:${LIVE}`, {function: name});
+    const {FunctionVersion, RevisionId} = alias;
+    if (FunctionVersion === version) return;
+    if (FunctionVersion !== args['from']) throw changedMeanwhile(`${name}:${LIVE}`, {function: name});
+    const lambda = await job.aws.lambda();
+    await job.ask('lambda:UpdateAlias', `${name}:${LIVE}`, () =>
+      lambda.updateAlias(
+        {
+          FunctionName: name,
+          Name: LIVE,
+          FunctionVersion: version,
+          ...(RevisionId === undefined ? {} : {RevisionId}),
+        },
+        how,
+      ),
+    );
+    await letFollow(job);
+  }),
+
+  // While AWS is at an earlier wish, it takes no other one.
+  'lambda:PutProvisionedConcurrencyConfig': op(async (job) => {
+    const {text, args, how} = job;
+    const [name, version] = [text('name'), text('version')];
+    const lambda = await job.aws.lambda();
+    const which = {FunctionName: name, Qualifier: version};
+    const found = await job.askFor('lambda:GetProvisionedConcurrencyConfig', `${name}:${version}`, () =>
+      lambda.getProvisionedConcurrencyConfig(which, how),
+    );
+    const wished = found?.RequestedProvisionedConcurrentExecutions;
+    if (wished === args['min'] && found?.Status !== 'FAILED') return;
+    await job.ask('lambda:PutProvisionedConcurrencyConfig', `${name}:${version}`, () =>
+      lambda.putProvisionedConcurrencyConfig(
+        {...which, ProvisionedConcurrentExecutions: args['min'] as number},
+        how,
+      ),
+    );
+  }, WAITING),
+
+  'lambda:WaitProvisioned': op(async (job) => {
+    const {text, args, how} = job;
+    const [name, version] = [text('name'), text('version')];
+    const lambda = await job.aws.lambda();
+    return poll(job, `keeping ${name}:${version} ready`, ACTIVE_MS_MAX, async () => {
+      const found = await job.askFor('lambda:GetProvisionedConcurrencyConfig', `${name}:${version}`, () =>
+        lambda.getProvisionedConcurrencyConfig({FunctionName: name, Qualifier: version}, how),
+      );
+      if (found === null) return null;
+      if (found.Status === 'FAILED') {
+        const message = `instances of ${name}:${version} cannot be kept ready: ${found.StatusReason ?? 'no reason given'}`;
+        throw new ThawError('PROVIDER_REFUSED', message, {
+          provider: 'aws',
+          function: name,
+          reason: 'provisioning-failed',
+        });
+      }
+      const isReady =
+        found.Status === 'READY' && found.RequestedProvisionedConcurrentExecutions === args['min'];
+      return isReady ? {} : null;
+    });
+  }, WAITING),
+
+  'lambda:DeleteProvisionedConcurrencyConfig': op(async (job) => {
+    const {text, how} = job;
+    const [name, version] = [text('name'), text('version')];
+    const lambda = await job.aws.lambda();
+    await job.askFor('lambda:DeleteProvisionedConcurrencyConfig', `${name}:${version}`, () =>
+      lambda.deleteProvisionedConcurrencyConfig({FunctionName: name, Qualifier: version}, how),
+    );
+  }),
+});
+
+/** Requests follow an alias a little later than it says: a new one is not found, a moved one leads to where it led. */
+const letFollow = ({context: {ports}, signal}: Job): Promise<void> => ports.clock.sleep(FOLLOW_MS, signal);
+
+async function readAlias(job: Job) {
+  const {text, how} = job;
+  const lambda = await job.aws.lambda();
+  return job.askFor('lambda:GetAlias', `${text('name')}:${LIVE}`, () =>
+    lambda.getAlias({FunctionName: text('name'), Name: LIVE}, how),
+  );
+}

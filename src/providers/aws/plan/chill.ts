@@ -1,0 +1,141 @@
+import type {FunctionRef} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {Warmth} from '../../../core/function.ts';
+import {makePlan, type Arg, type Plan} from '../../../core/plan.ts';
+import type {FunctionFound, Have, VersionFound} from '../have.ts';
+import type {AwsOptions} from '../options.ts';
+import {openDraft, placeOf} from './draft.ts';
+import {addGoingLive, addTidying, spareTwins} from './live.ts';
+import {deployed} from './refuse.ts';
+import {warmOf} from './warmth.ts';
+
+/** How warm the live version is kept, for the version that takes its place. */
+function warmthOf(found: FunctionFound & {readonly live: string}): Warmth {
+  const {min, actions} = warmOf(found, found.live);
+  const ups = actions.filter(({name}) => name.endsWith('-up'));
+  const schedule = ups.flatMap((up) => {
+    const down = actions.find(({name}) => name === up.name.replace(/-up$/, '-down'));
+    return down === undefined
+      ? []
+      : [{up: up.schedule, down: down.schedule, timezone: up.timezone, min: up.min}];
+  });
+  return {min, schedule};
+}
+
+/**
+ * Makes the next request cold: a twin of the live version, of which no instance can be there yet, goes live in its
+ * place. The one before is deleted by the next plan that moves the alias, when no request can be on its way to it.
+ *
+ * @throws ThawError NOT_DEPLOYED
+ */
+export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Plan {
+  const found = deployed(fn, have);
+  const {name} = fn;
+  const draft = openDraft(name, options, have);
+  const live = found.versions.find(({version}) => version === found.live);
+  const nonce = found.live;
+  let revision: Arg = found.revision;
+  if (found.lastUpdate === 'InProgress' || found.state === 'Pending') {
+    const anything = {configuration: null, image: null, nonce: null};
+    const args = {name, expected: anything, afterFailure: true};
+    draft.add('settled', 'lambda:WaitFunctionUpdated', args, [], 'an earlier change is under way');
+    revision = {$ref: 'settled.revision'};
+  }
+  const repository = found.imageUri?.split('@')[0] ?? null;
+  const image = live?.image ?? null;
+  const otherCode =
+    image !== null &&
+    repository !== null &&
+    (image !== found.latest['image'] || live?.settings['platform'] !== found.latest['platform']);
+  if (otherCode) {
+    const architecture = (live?.settings['platform'] ?? 'x86_64') as string;
+    const code = {name, image, imageUri: `${repository}@${image}`, architecture, expected: null, revision};
+    draft.add('code', 'lambda:UpdateFunctionCode', code, [], 'the newest image is not the live one');
+    const expected = {configuration: null, image, nonce: null};
+    draft.add(
+      'coded',
+      'lambda:WaitFunctionUpdated',
+      {name, expected, after: revision},
+      [],
+      'nothing else can be written before',
+    );
+    revision = {$ref: 'coded.revision'};
+  }
+  const why = 'a version that never ran has no instance that could be warm';
+  draft.add(
+    'nonce',
+    'lambda:UpdateFunctionConfiguration',
+    {name, like: found.live, nonce, revision},
+    [],
+    why,
+  );
+  const expected = {configuration: null, image, nonce};
+  draft.add(
+    'settled-nonce',
+    'lambda:WaitFunctionUpdated',
+    {name, expected, after: revision},
+    [],
+    'it cannot be published before',
+  );
+  draft.add('publish', 'lambda:PublishVersion', {name, expected}, [], 'only a version can be live');
+  const version = {$ref: 'publish.version'};
+  draft.add('published', 'lambda:WaitVersionActive', {name, version}, [], 'it answers no request before');
+  const warm = warmthOf(found);
+  addGoingLive(draft, {
+    version,
+    found,
+    warm,
+    warmChanges: [],
+    changes: [],
+    why: 'the next request shall find no instance',
+    reserved: found.reserved,
+  });
+  addTidying(draft, found);
+  return makePlan('aws', name, draft.steps, {
+    ...placeOf(have),
+    ...(warm.min > 0
+      ? {warmMin: warm.min, note: `${warm.min} are kept ready: the next request is prewarmed`}
+      : {}),
+  });
+}
+
+/**
+ * Moves the alias to an earlier version.
+ *
+ * @throws ThawError NOT_DEPLOYED, also if there is no such version
+ */
+export function planRollback(fn: FunctionRef, options: AwsOptions, have: Have, to: string | null): Plan {
+  const found = deployed(fn, have);
+  const spare = spareTwins(found);
+  const versions = found.versions.filter((version) => !spare.includes(version));
+  const earlier = versions.filter(({version}) => Number(version) < Number(found.live));
+  const target: VersionFound | undefined =
+    to === null ? earlier.at(-1) : versions.find(({version}) => version === to);
+  if (target === undefined) {
+    const known = versions.map(({version}) => version);
+    const wanted = to === null ? `version before ${found.live}` : `version ${to}`;
+    const message = `${fn.name} has no ${wanted} on aws; it has ${known.join(', ')}`;
+    throw new ThawError('NOT_DEPLOYED', message, {
+      provider: 'aws',
+      function: fn.name,
+      versions: known,
+      live: found.live,
+    });
+  }
+  if (target.version === found.live) return makePlan('aws', fn.name, [], placeOf(have));
+  const draft = openDraft(fn.name, options, have);
+  const live = found.versions.find(({version}) => version === found.live);
+  addGoingLive(draft, {
+    version: target.version,
+    found,
+    warm: warmthOf(found),
+    warmChanges: [],
+    changes: [
+      {path: 'version', from: found.live, to: target.version},
+      ...(live?.image === target.image ? [] : [{path: 'image', from: live?.image ?? null, to: target.image}]),
+    ],
+    why: `version ${target.version} shall be live again`,
+    reserved: found.reserved,
+  });
+  return makePlan('aws', fn.name, draft.steps, placeOf(have));
+}

@@ -1,0 +1,151 @@
+import type {FunctionRef} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {FunctionSpec, Trigger, Warmth} from '../../../core/function.ts';
+import type {FunctionFound, Have} from '../have.ts';
+import {toAwsCron} from '../cron.ts';
+import {OWN_VARIABLES, OWNER_TAG, repositoryName, roleName} from '../names.ts';
+import type {AwsOptions} from '../options.ts';
+import {isReference} from '../secrets.ts';
+
+type Refused = {readonly path: string; readonly message: string};
+
+const NAME = /^[\w-]{1,64}$/;
+const VARIABLE = /^[a-zA-Z]\w+$/;
+/** Lambda sets these itself. */
+const RESERVED =
+  /^(AWS_(REGION|DEFAULT_REGION|EXECUTION_ENV|ACCESS_KEY(_ID)?|SECRET_ACCESS_KEY|SESSION_TOKEN|LAMBDA_.*)|LAMBDA_(TASK_ROOT|RUNTIME_DIR))$/;
+
+/** @throws ThawError CONFIG_INVALID that names every setting that Lambda does not take */
+export function refuseSettings(fn: FunctionSpec): void {
+  refuse(fn.name, [
+    ...(NAME.test(fn.name)
+      ? []
+      : [{path: 'name', message: `${fn.name} is not 1 to 64 letters, digits, - and _`}]),
+    ...[...Object.keys(fn.env), ...Object.keys(fn.secrets)].flatMap((name) => {
+      const path = Object.hasOwn(fn.env, name) ? `env.${name}` : `secrets.${name}`;
+      if (!VARIABLE.test(name)) {
+        return [{path, message: 'must be a letter, then one or more letters, digits and _'}];
+      }
+      if (RESERVED.test(name)) return [{path, message: 'is set by Lambda itself'}];
+      return OWN_VARIABLES.includes(name) ? [{path, message: 'is set by thaw itself'}] : [];
+    }),
+    ...Object.entries(fn.secrets).flatMap(([name, source]) => {
+      const message = `${source} is not env, ssm:/path, secretsmanager:name or secretsmanager:name#member`;
+      return isReference(source) ? [] : [{path: `secrets.${name}`, message}];
+    }),
+    ...fn.triggers.flatMap(triggerProblems),
+    ...warmthProblems(fn.warm, fn.scaling.maxInstances),
+  ]);
+}
+
+function triggerProblems(trigger: Trigger, index: number): Refused[] {
+  const path = `triggers.${index}`;
+  if (trigger.kind === 'http') return [];
+  if (trigger.kind === 'schedule') {
+    const message = `${trigger.cron}: AWS takes no day of the month and day of the week at once`;
+    return toAwsCron(trigger.cron) === null ? [{path, message}] : [];
+  }
+  const {source, name} = trigger;
+  const wrong = (what: string): Refused[] => [
+    {path: `${path}.${source}.name`, message: `${name} is not ${what}`},
+  ];
+  switch (source) {
+    case 'sqs':
+      return /^(arn:[^:]+:sqs:[^:]+:\d+:)?[\w-]{1,80}(\.fifo)?$/.test(name)
+        ? []
+        : wrong("a queue's name or ARN");
+    case 'kinesis':
+      return /^(arn:[^:]+:kinesis:[^:]+:\d+:stream\/)?[\w.-]{1,128}$/.test(name)
+        ? []
+        : wrong("a stream's name or ARN");
+    case 'dynamodb':
+      return /^arn:[^:]+:dynamodb:[^:]+:\d+:table\/[^/]+\/stream\/.+$/.test(name)
+        ? []
+        : wrong("the ARN of a table's stream");
+    case 's3':
+      return /^[a-z\d][a-z\d.-]{1,61}[a-z\d](\/.*)?$/.test(name) ? [] : wrong('a bucket, or a bucket/prefix');
+    default:
+      return [{path, message: `there is no trigger of the kind ${source}`}];
+  }
+}
+
+/** @throws ThawError CONFIG_INVALID for warmth that Lambda does not take */
+export function refuseWarmth(fn: FunctionRef, warm: Warmth, reserved: number | null): void {
+  refuse(fn.name, warmthProblems(warm, reserved));
+}
+
+function warmthProblems({min, schedule}: Warmth, most: number | null): Refused[] {
+  const tooMany = (path: string, wanted: number): Refused[] =>
+    most !== null && wanted > most
+      ? [{path, message: `${wanted} cannot be kept ready where ${most} is the most there may be`}]
+      : [];
+  return [
+    ...tooMany('warm.min', min),
+    ...schedule.flatMap((window, index) => [
+      ...tooMany(`warm.schedule.${index}.min`, window.min),
+      ...(['up', 'down'] as const).flatMap((edge) =>
+        toAwsCron(window[edge]) === null
+          ? [
+              {
+                path: `warm.schedule.${index}.${edge}`,
+                message: `${window[edge]}: AWS takes no day of the month and day of the week at once`,
+              },
+            ]
+          : [],
+      ),
+    ]),
+  ];
+}
+
+function refuse(name: string, refused: readonly Refused[]): void {
+  if (refused.length === 0) return;
+  const all = refused.map(({path, message}) => `${path}: ${message}`).join('; ');
+  const problems = refused.map(({path, message}) => ({path: path.split('.'), message}));
+  throw new ThawError('CONFIG_INVALID', `${name} cannot be deployed to aws: ${all}`, {problems});
+}
+
+/** @throws ThawError PROVIDER_CONFLICT if something has a name that thaw needs, and was not made by thaw */
+export function refuseTaken({name}: FunctionRef, options: AwsOptions, have: Have): void {
+  const taken = (
+    what: string,
+    resource: string,
+    tags: {readonly [key: string]: string} | undefined,
+  ): void => {
+    if (tags === undefined || tags[OWNER_TAG] === name) return;
+    const message = `a ${what} ${resource} is there already in ${have.account.region}, and thaw did not make it for ${name}`;
+    throw new ThawError('PROVIDER_CONFLICT', message, {
+      provider: 'aws',
+      reason: 'taken',
+      what,
+      resource,
+      function: name,
+    });
+  };
+  taken('function', name, have.fn?.tags);
+  if (options.role === null) taken('role', roleName(name, have.account.region), have.role?.tags);
+  if (options.repository === null) {
+    taken('repository', repositoryName(name), have.repository?.tags);
+  } else if (have.ownRepository === null) {
+    const {region} = have.account;
+    const message = `there is no ECR repository ${options.repository} in ${region}`;
+    const problems = [{path: ['providers', 'aws', 'repository'], message}];
+    throw new ThawError('CONFIG_INVALID', message, {problems, provider: 'aws'});
+  }
+  if (have.fn !== null && have.fn.packageType !== 'Image') {
+    const message = `${name} is deployed as a zip archive, which cannot become an image: destroy it first`;
+    throw new ThawError('PROVIDER_CONFLICT', message, {
+      provider: 'aws',
+      reason: 'package-type',
+      function: name,
+    });
+  }
+}
+
+/** @throws ThawError NOT_DEPLOYED */
+export function deployed({name}: FunctionRef, {fn, account}: Have): FunctionFound & {readonly live: string} {
+  if (fn !== null && fn.ours && fn.live !== null && fn.state !== 'Deleting') return {...fn, live: fn.live};
+  throw new ThawError('NOT_DEPLOYED', `${name} is not deployed to aws in ${account.region}`, {
+    provider: 'aws',
+    function: name,
+  });
+}

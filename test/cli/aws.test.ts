@@ -1,0 +1,126 @@
+import {copyFile, mkdir, readdir, readFile, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {QUICK_PACES} from '../fakes/aws/cloud.ts';
+import {openFakeAws, type FakeAws} from '../fakes/aws/server.ts';
+import {fixture} from '../instance.ts';
+import {openBench, type Bench, type Ended} from './thaw.ts';
+
+const SECRET = 'planted-secret-4711-Xq';
+const CONFIG = `name: credit-scoring
+model: {path: model.onnx, quantize: none}
+resources: {memory: 512Mi}
+env: {GREETING: hello-from-the-cloud}
+secrets: {TOKEN: env}
+providers:
+  aws: {}
+`;
+const REQUEST = {inputs: [{name: 'features', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4]}]};
+
+// An image without a base of its own can only be made on Linux.
+describe.runIf(process.platform === 'linux')('a life on AWS, with the real image', () => {
+  let bench: Bench;
+  let aws: FakeAws;
+  const all: Ended[] = [];
+  const thaw = async (args: string[], env: {readonly [name: string]: string} = aws.env): Promise<Ended> => {
+    const ended = await bench.thaw(args, {cwd: 'project', env: {...env, TOKEN: SECRET}});
+    all.push(ended);
+    return ended;
+  };
+
+  beforeAll(async () => {
+    [bench, aws] = await Promise.all([openBench(), openFakeAws({paces: QUICK_PACES})]);
+    const dir = join(bench.dir, 'project');
+    await mkdir(dir);
+    await copyFile(fixture('linear.onnx'), join(dir, 'model.onnx'));
+    await writeFile(join(dir, 'thaw.yaml'), CONFIG);
+    await writeFile(join(dir, 'request.json'), JSON.stringify(REQUEST));
+    const packaged = await thaw(['package']);
+    expect(packaged.code, packaged.stderr).toBe(0);
+  }, 120_000);
+  afterAll(async () => {
+    await aws?.close();
+    await bench?.leave();
+  });
+
+  it('says without credentials what is missing, and ends with exit code 4', async () => {
+    const {AWS_ENDPOINT_URL = '', AWS_REGION = ''} = aws.env;
+    const bare = {AWS_ENDPOINT_URL, AWS_REGION, AWS_EC2_METADATA_DISABLED: 'true', HOME: bench.dir};
+    const {code, stderr} = await thaw(['plan', 'aws'], bare);
+    expect(code).toBe(4);
+    expect(stderr).toContain('no AWS credentials');
+    expect(aws.requests).toEqual([]);
+  });
+
+  it('looks whether AWS can be deployed to, and says what to do if not', async () => {
+    const good = await thaw(['doctor', 'aws']);
+    expect(good.code, good.stderr).toBe(0);
+    expect(good.stdout).toContain('✓ AWS credentials: arn:aws:iam::123456789012:user/');
+    expect(good.stdout).toContain('lambda:CreateFunction');
+    aws.account.deny('ecr:GetAuthorizationToken');
+    aws.account.concurrency = 10;
+    const bad = await thaw(['doctor', 'aws']);
+    aws.account.allow('ecr:GetAuthorizationToken');
+    aws.account.concurrency = 1000;
+    expect(bad.code).toBe(5);
+    expect(bad.stdout).toContain('have ecr:GetAuthorizationToken allowed');
+    expect(bad.stdout).toContain('✗ Lambda quotas: 10 instances at once');
+    expect(aws.writes()).toEqual([]);
+  });
+
+  it('plans with reads alone', async () => {
+    const {code, stdout} = await thaw(['plan', 'aws']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('lambda:CreateFunction');
+    expect(aws.writes()).toEqual([]);
+  });
+
+  it('deploys, answers, is measured, kept warm and destroyed', async () => {
+    const deployed = await thaw(['deploy', 'aws', '--yes']);
+    expect(deployed.code, deployed.stderr).toBe(0);
+    expect(deployed.stdout).toMatch(/^aws\thttp:/m);
+    const again = await thaw(['deploy', 'aws', '--yes']);
+    expect(again.stdout + again.stderr).toContain('nothing to change');
+
+    const invoked = await thaw(['invoke', 'aws', '--data', '@request.json']);
+    expect(JSON.parse(invoked.stdout)).toMatchObject({
+      model_name: 'credit-scoring',
+      outputs: [{data: [30.5]}],
+    });
+    expect(invoked.stderr).toContain('200, cold');
+
+    const measured = await thaw([
+      'benchmark',
+      'aws',
+      '--cold',
+      '2',
+      '--warm',
+      '5',
+      '--data',
+      '@request.json',
+      '--json',
+    ]);
+    expect(measured.code, measured.stderr).toBe(0);
+    expect(measured.stderr).not.toContain('Warning');
+    const report = JSON.parse(measured.stdout) as {providers: {cold: {n: number}; warm: {n: number}}[]};
+    expect(report.providers[0]).toMatchObject({cold: {n: 2}, warm: {n: 5}});
+
+    const warmed = await thaw(['warm', 'aws', '--min', '2', '--yes']);
+    expect(warmed.code, warmed.stderr).toBe(0);
+    expect(warmed.stdout + warmed.stderr).toContain('warmUsdPerMonth');
+
+    const destroyed = await thaw(['destroy', 'aws', '--yes']);
+    expect(destroyed.code, destroyed.stderr).toBe(0);
+    expect(aws.inventory()).toEqual([]);
+  }, 240_000);
+
+  it('has shown the secret nowhere', async () => {
+    for (const {stdout, stderr} of all) expect(stdout + stderr).not.toContain(SECRET);
+    const dir = join(bench.dir, 'project', '.thaw');
+    for (const entry of await readdir(dir, {recursive: true, withFileTypes: true})) {
+      if (!entry.isFile()) continue;
+      const bytes = await readFile(join(entry.parentPath, entry.name));
+      expect(bytes.includes(SECRET), entry.name).toBe(false);
+    }
+  });
+});
