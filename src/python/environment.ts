@@ -54,7 +54,7 @@ export function environmentIn(dir: string | null, python: Python, plan: Environm
 }
 
 /** A program of an environment. */
-export function programIn(dir: string, name: string): string {
+function programIn(dir: string, name: string): string {
   return process.platform === 'win32' ? join(dir, 'Scripts', `${name}.exe`) : join(dir, 'bin', name);
 }
 
