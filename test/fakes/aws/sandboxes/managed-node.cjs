@@ -2,7 +2,7 @@
 // handler that _HANDLER names, and answers one event after the other.
 const {randomUUID} = require('node:crypto');
 const {existsSync} = require('node:fs');
-const path = require('node:path');
+const paths = require('node:path');
 const {pathToFileURL} = require('node:url');
 
 const base = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`;
@@ -18,7 +18,7 @@ const errorOf = (error) => ({
 });
 
 async function load() {
-  const path = path.join(process.env.LAMBDA_TASK_ROOT ?? '', file);
+  const path = paths.join(process.env.LAMBDA_TASK_ROOT ?? '', file);
   const found = ['.mjs', '.js', '.cjs'].map((ending) => path + ending).find((each) => existsSync(each));
   if (found === undefined) throw new Error(`Cannot find module '${file}'`);
   const handler = (await import(pathToFileURL(found).href))[name];
