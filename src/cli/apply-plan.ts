@@ -3,7 +3,7 @@ import {applyPlan, type ApplyEvent} from '../deploy/apply.ts';
 import {renderPlan} from '../deploy/render-plan.ts';
 import type {Context, Driver} from '../core/driver.ts';
 import {ThawError} from '../core/errors.ts';
-import {changingSteps, type Plan} from '../core/plan.ts';
+import {changingSteps, type Outputs, type Plan} from '../core/plan.ts';
 import type {ImageOnDisk} from '../core/ports.ts';
 import {formatBytes, formatMs} from '../core/units.ts';
 import {askConfirmation} from './prompts.ts';
@@ -34,12 +34,12 @@ export async function confirmPlan(
   await askConfirmation(terminal, question, '--yes');
 }
 
-/** Applies a plan and shows each step as it goes. */
+/** Applies a plan and shows each step as it goes. Gives every step's outputs. */
 export async function carryOutPlan(
   plan: Plan,
   {terminal, context, driver, image, values}: CarryOut,
-): Promise<void> {
-  await applyPlan(plan, {
+): Promise<ReadonlyMap<string, Outputs>> {
+  return applyPlan(plan, {
     ops: driver.ops,
     context,
     image,

@@ -1,11 +1,13 @@
 import {toSample} from '../benchmark/sample.ts';
 import type {Context} from '../core/driver.ts';
+import type {Deployment} from '../core/deployment.ts';
 import {ThawError} from '../core/errors.ts';
 import type {Json} from '../core/json.ts';
 import type {Invocation} from '../core/sample.ts';
 import {PHASES} from '../core/sample.ts';
 import {formatMs} from '../core/units.ts';
 import {carryOutPlan} from './apply-plan.ts';
+import {openColdStarts, type ColdStarts} from './cold-starts.ts';
 import {inspectDeployed} from './deployed.ts';
 import type {Project, ProjectProvider} from './project.ts';
 import type {RequestBody} from './request-body.ts';
@@ -29,19 +31,13 @@ export interface InvokeFunctionRequest {
  * @throws ThawError NOT_DEPLOYED; INVOKE_FAILED if no answer came or it is not a 2xx one
  */
 export async function invokeFunction(request: InvokeFunctionRequest): Promise<object> {
-  const {project, provider, context, terminal, body, cold} = request;
-  const {driver, site} = provider;
-  const {view, deployment} = await inspectDeployed(project, provider, context);
-  if (cold) await carryOutPlan(view.chill(), {terminal, context, driver, image: null, values: new Map()});
-
-  const timeoutMs = provider.config.settings.timeoutMs + BOOT_ALLOWANCE_MS;
-  const answer = await site.invoke(context, deployment, {
-    body: body.bytes,
-    contentType: 'application/json',
-    timeoutMs,
-  });
-  terminal.resultBytes(answer.body);
-  if (answer.body.length > 0 && answer.body.at(-1) !== 0x0a) terminal.result('');
+  const {project, provider, terminal, cold} = request;
+  const {driver} = provider;
+  const {deployment} = await inspectDeployed(project, provider, request.context);
+  const answer = cold ? await askCold(request, deployment) : await ask(request, deployment);
+  const {body: bytes} = answer;
+  terminal.resultBytes(bytes);
+  if (bytes.length > 0 && bytes.at(-1) !== 0x0a) terminal.result('');
   const {class: startClass, totalMs} = toSample(
     driver.name,
     {index: 0, want: cold ? 'cold' : 'warm'},
@@ -62,6 +58,41 @@ export async function invokeFunction(request: InvokeFunctionRequest): Promise<ob
     evidence: answer.evidence,
   };
 }
+
+const ask = ({provider, context, body}: InvokeFunctionRequest, deployment: Deployment): Promise<Invocation> =>
+  provider.site.invoke(context, deployment, {
+    body: body.bytes,
+    contentType: 'application/json',
+    timeoutMs: provider.config.settings.timeoutMs + BOOT_ALLOWANCE_MS,
+  });
+
+/** Asks what was made cold, and deletes it, whatever came of that. */
+async function askCold(request: InvokeFunctionRequest, deployment: Deployment): Promise<Invocation> {
+  const {project, provider, context, terminal} = request;
+  const {driver, site} = provider;
+  const starts = openColdStarts({
+    site,
+    fn: {name: project.config.name},
+    context,
+    deployment,
+    apply: (plan, context) => carryOutPlan(plan, {terminal, context, driver, image: null, values: new Map()}),
+  });
+  try {
+    await starts.chill();
+    return await ask(request, starts.asked());
+  } finally {
+    await tidyUp(starts, request);
+  }
+}
+
+async function tidyUp(starts: ColdStarts, {provider, terminal}: InvokeFunctionRequest): Promise<void> {
+  const problem = await starts.tidy();
+  if (problem !== null) terminal.warning(leftBehind(provider.driver.name, problem));
+}
+
+/** What a cold start was made of is still there, and why. */
+export const leftBehind = (provider: string, {message}: Error): string =>
+  `what cold starts were made of on ${provider} could not be deleted: ${message}; the next cold start, deploy or destroy deletes it`;
 
 function describeAnswer({status, evidence}: Invocation, startClass: string, totalMs: number): string {
   const phases = PHASES.flatMap((phase) => {

@@ -1,8 +1,8 @@
 import type {Deployment, LogLine, LogQuery, StartupRecord, Status} from './deployment.ts';
 import type {FunctionSpec, Warmth} from './function.ts';
 import type {Platform} from './image.ts';
-import type {Json, JsonObject} from './json.ts';
-import type {Outputs, Plan} from './plan.ts';
+import {deepFreeze, type Json, type JsonObject} from './json.ts';
+import {resolveArg, type Arg, type Outputs, type Plan} from './plan.ts';
 import type {ImageOnDisk, Ports, ProgressFn} from './ports.ts';
 import type {Invocation} from './sample.ts';
 
@@ -28,7 +28,7 @@ export interface Limits {
   readonly warm: {readonly min: boolean; readonly schedule: boolean};
   /** What becomes of a request for which there is no instance and may be no further one: it waits, or gets a 429. */
   readonly whenFull: 'wait' | 'refuse';
-  /** `chill`: applying the chill plan makes the next request cold. */
+  /** `chill`: once the plan of a cold start is applied, the next request to what it names is cold. */
   readonly forceCold: 'chill' | 'no';
   readonly rollback: boolean;
   /** Whether what runs is the image itself, with its limits, or only its contents. */
@@ -100,6 +100,33 @@ export interface InvokeRequest {
   readonly keepConnection?: boolean;
 }
 
+/** A deployment of which parts are known only when a plan is applied. */
+export type DeploymentArg = {readonly [Member in keyof Deployment]: Arg};
+
+/** A cold start to come. */
+export interface ColdStart {
+  /** After it the next request to the deployment is cold. */
+  readonly plan: Plan;
+  /**
+   * Whom to ask then, with references to outputs of the plan's steps. Where the provider can, that is not the function
+   * that everybody asks but a twin of it, which is there until `tidy`; else everybody's next request is cold.
+   */
+  readonly deployment: DeploymentArg;
+}
+
+/** Whom to ask for a cold start, once its plan has been applied. */
+export const deploymentOfColdStart = (
+  {deployment}: ColdStart,
+  outputs: ReadonlyMap<string, Outputs>,
+): Deployment => resolveArg(deployment, outputs, () => '') as unknown as Deployment;
+
+/** Which boots are asked for. */
+export interface StartupQuery {
+  readonly bootIds: readonly string[];
+  /** None of them is older: milliseconds since the epoch; null: nobody knows. */
+  readonly sinceMs: number | null;
+}
+
 /** The part of a function that names it. */
 export type FunctionRef = Pick<FunctionSpec, 'name'>;
 
@@ -122,8 +149,10 @@ export interface DriverSpec<O, H> {
   plan(fn: FunctionSpec, options: O, have: H): Plan;
   /** Keep so many instances ready. */
   warm(fn: FunctionRef, options: O, have: H, wish: Warmth): Plan;
-  /** Make the next request cold. */
-  chill(fn: FunctionRef, options: O, have: H): Plan;
+  /** Make a request cold, and say whom to ask for it. */
+  chill(fn: FunctionRef, options: O, have: H): ColdStart;
+  /** Delete what cold starts have left behind, also those that were cut off. */
+  tidy(fn: FunctionRef, options: O, have: H): Plan;
   /** Make an earlier version live again: `to`, or the one before. */
   rollback(fn: FunctionRef, options: O, have: H, to: string | null): Plan;
   /** Delete what thaw made, and nothing else. */
@@ -132,11 +161,7 @@ export interface DriverSpec<O, H> {
   /** One request, timed, never sent twice. */
   invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
   /** What the provider itself recorded of these boots. */
-  startup(
-    context: Context,
-    deployment: Deployment,
-    bootIds: readonly string[],
-  ): Promise<readonly StartupRecord[]>;
+  startup(context: Context, deployment: Deployment, query: StartupQuery): Promise<readonly StartupRecord[]>;
   logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
   /** What has to be so for the function to run there. */
   checks(fn: FunctionRef, options: O): readonly Check[];
@@ -159,11 +184,7 @@ export interface Driver {
 export interface Site {
   inspect(context: Context, fn: FunctionRef): Promise<View>;
   invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
-  startup(
-    context: Context,
-    deployment: Deployment,
-    bootIds: readonly string[],
-  ): Promise<readonly StartupRecord[]>;
+  startup(context: Context, deployment: Deployment, query: StartupQuery): Promise<readonly StartupRecord[]>;
   logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
   checks(fn: FunctionRef): readonly Check[];
 }
@@ -173,7 +194,8 @@ export interface View {
   readonly status: Status;
   deploy(fn: FunctionSpec): Plan;
   warm(wish: Warmth): Plan;
-  chill(): Plan;
+  chill(): ColdStart;
+  tidy(): Plan;
   rollback(to: string | null): Plan;
   teardown(): Plan;
 }
@@ -189,7 +211,11 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
     status: spec.describe(fn, options, have),
     deploy: (wanted) => known(spec.plan(wanted, options, have)),
     warm: (wish) => known(spec.warm(fn, options, have, wish)),
-    chill: () => known(spec.chill(fn, options, have)),
+    chill() {
+      const {plan, deployment} = spec.chill(fn, options, have);
+      return deepFreeze({plan: known(plan), deployment});
+    },
+    tidy: () => known(spec.tidy(fn, options, have)),
     rollback: (to) => known(spec.rollback(fn, options, have, to)),
     teardown: () => known(spec.teardown(fn, options, have)),
   });
@@ -206,7 +232,7 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
       return {
         inspect: async (context, fn) => view(fn, options, await spec.inspect(context, fn, options)),
         invoke: (context, deployment, request) => spec.invoke(context, deployment, request),
-        startup: (context, deployment, bootIds) => spec.startup(context, deployment, bootIds),
+        startup: (context, deployment, query) => spec.startup(context, deployment, query),
         logs: (context, deployment, query) => spec.logs(context, deployment, query),
         checks: (fn) => spec.checks(fn, options),
       };

@@ -3,7 +3,8 @@ import {join} from 'node:path';
 import {shouldGiveUp} from '../../benchmark/give-up.ts';
 import {rehearse} from '../../benchmark/load/rehearse.ts';
 import {planInFlightMax, runLoad, type LoadOutcome} from '../../benchmark/load/run.ts';
-import {weighEvidence} from '../../benchmark/plausibility.ts';
+import {weighEvidence, type Weighed} from '../../benchmark/plausibility.ts';
+import {coldBootsOf, weighRecords} from '../../benchmark/provider-record.ts';
 import {planRemainder, refuseOtherRun, type Remainder} from '../../benchmark/resume.ts';
 import {
   createRunFile,
@@ -118,17 +119,59 @@ interface MeasuredTarget {
 
 async function measureTarget(request: MeasureRequest, target: Target, run: OpenRun): Promise<MeasuredTarget> {
   const todo = planTarget(run, target);
-  const shots = await fireShots(request, target, run, todo);
+  const chills = run.before !== null || todo.shots.some(({want}) => want === 'cold');
+  const {outcome: shots, left} = await tidied(target, chills, () => fireShots(request, target, run, todo));
   const ended = shots.interrupted || shots.failure !== null;
   const load = todo.load === null || ended ? null : await fireLoad(request, target, run, todo.load);
   const weighed = weighEvidence([...todo.kept, ...shots.samples]);
-  const notes = [...target.run.notes, ...weighed.notes, ...cutLoadNotes(run, todo), ...(load?.notes ?? [])];
-  const summary = summarize({...target.run, notes, samples: weighed.samples});
+  const recorded = await holdAgainstRecords(request, target, weighed.samples);
+  const notes = [
+    ...target.run.notes,
+    ...weighed.notes,
+    ...recorded.notes,
+    ...cutLoadNotes(run, todo),
+    ...(load?.notes ?? []),
+    ...left,
+  ];
+  const summary = summarize({...target.run, notes, samples: recorded.samples});
   return {
     report: {...summary, load: load?.report ?? todo.loadKept},
     interrupted: shots.interrupted || load?.interrupted === true,
     failure: shots.failure ?? load?.failure ?? null,
   };
+}
+
+/** Does something with cold starts in it, and deletes what they were made of, however that ended. */
+async function tidied<T>(
+  {tidy}: Target,
+  chills: boolean,
+  fire: () => Promise<T>,
+): Promise<{readonly outcome: T; readonly left: readonly string[]}> {
+  let outcome: T;
+  try {
+    outcome = await fire();
+  } catch (error) {
+    if (chills) await tidy();
+    throw error;
+  }
+  return {outcome, left: chills ? await tidy() : []};
+}
+
+/** Asks the provider itself of the cold starts: what cannot be asked is no reason to lose what was measured. */
+async function holdAgainstRecords(
+  {signal}: MeasureRequest,
+  {run: {provider}, startups}: Target,
+  samples: readonly Sample[],
+): Promise<Weighed> {
+  const bootIds = coldBootsOf(samples);
+  if (startups === null || bootIds.length === 0 || signal.aborted) return {samples, notes: []};
+  const sinceMs = Math.min(...samples.map(({at}) => Date.parse(at)));
+  try {
+    return weighRecords(provider, samples, await startups({bootIds, sinceMs}));
+  } catch (error) {
+    if (!(error instanceof ThawError)) throw error;
+    return {samples, notes: [`${provider} itself could not be asked of its cold starts: ${error.message}`]};
+  }
 }
 
 /** Half a load says nothing of the other half: one that was cut off is fired anew, and a reader must know. */
@@ -179,33 +222,42 @@ async function fireShots(
 /** The load, by the clock. A burst starts from zero: who waits for an instance then is what it is asked for. */
 async function fireLoad(
   {request: {cold, warm}, workshop, terminal, signal}: MeasureRequest,
-  {run: {provider}, fire, chill, timeoutMs}: Target,
+  target: Target,
   {file}: OpenRun,
   shape: LoadShape,
 ): Promise<LoadOutcome> {
-  if (shape.kind === 'burst') await chill();
+  const {
+    run: {provider},
+    fire,
+    chill,
+    timeoutMs,
+  } = target;
+  const chills = shape.kind === 'burst';
   const {clock, http} = workshop.ports;
-  const outcome = await withTask(terminal, `${provider}: load`, async (task) => {
-    await rehearse((url) => http({url, timeoutMs: 10_000, signal}), clock, signal);
-    return runLoad({
-      provider,
-      shape,
-      fire,
-      inFlightMax: planInFlightMax(shape, timeoutMs),
-      clock,
-      signal,
-      // One more than asked for: a new image takes a cold shot besides.
-      firstIndex: cold + warm + 1,
-      keep: (samples) => file.append(...samples),
-      onProgress: ({due, dueInAll, inFlight, dropped}) =>
-        task.update(
-          `${due} of ${dueInAll} due, ${inFlight} under way${dropped > 0 ? `, ${dropped} dropped` : ''}`,
-        ),
+  const {outcome, left} = await tidied(target, chills, async () => {
+    if (chills) await chill();
+    return withTask(terminal, `${provider}: load`, async (task) => {
+      await rehearse((url) => http({url, timeoutMs: 10_000, signal}), clock, signal);
+      return runLoad({
+        provider,
+        shape,
+        fire,
+        inFlightMax: planInFlightMax(shape, timeoutMs),
+        clock,
+        signal,
+        // One more than asked for: a new image takes a cold shot besides.
+        firstIndex: cold + warm + 1,
+        keep: (samples) => file.append(...samples),
+        onProgress: ({due, dueInAll, inFlight, dropped}) =>
+          task.update(
+            `${due} of ${dueInAll} due, ${inFlight} under way${dropped > 0 ? `, ${dropped} dropped` : ''}`,
+          ),
+      });
     });
   });
   const {report, interrupted, failure, gaveUp, notes} = outcome;
   if (!interrupted && !failure) await file.appendLoad(provider, report);
-  return gaveUp === null ? outcome : {...outcome, notes: [...notes, gaveUp]};
+  return {...outcome, notes: [...notes, ...(gaveUp === null ? [] : [gaveUp]), ...left]};
 }
 
 /** What the figures depend on beside the function itself. */

@@ -1,7 +1,8 @@
 import {hasSampleOf} from '../../benchmark/earlier-samples.ts';
 import {openEndpoint} from '../../benchmark/endpoint.ts';
 import type {Digest} from '../../core/digest.ts';
-import type {Context} from '../../core/driver.ts';
+import type {StartupRecord} from '../../core/deployment.ts';
+import type {Context, StartupQuery} from '../../core/driver.ts';
 import type {RunTarget} from '../../core/report.ts';
 import type {Invocation, Shot} from '../../core/sample.ts';
 import {applyPlan} from '../../deploy/apply.ts';
@@ -9,7 +10,8 @@ import {readImage} from '../../image/layout.ts';
 import {openSigner} from '../../providers/signers.ts';
 import type {Workshop} from '../compose.ts';
 import {inspectDeployed} from '../deployed.ts';
-import {BOOT_ALLOWANCE_MS} from '../invoke-function.ts';
+import {openColdStarts} from '../cold-starts.ts';
+import {BOOT_ALLOWANCE_MS, leftBehind} from '../invoke-function.ts';
 import {imageDir} from '../packaged-image.ts';
 import type {Project, ProjectProvider} from '../project.ts';
 import type {RequestBody} from '../request-body.ts';
@@ -28,6 +30,10 @@ export interface Target {
   readonly fire: (shot: Shot) => Promise<Invocation>;
   /** Makes the next request cold, as far as that is in anyone's power. */
   readonly chill: () => Promise<void>;
+  /** Deletes what cold starts were made of. Says what a reader must know where that does not succeed. */
+  readonly tidy: () => Promise<readonly string[]>;
+  /** What the provider itself recorded of some boots; null where there is nobody to ask. */
+  readonly startups: ((query: StartupQuery) => Promise<readonly StartupRecord[]>) | null;
 }
 
 /** A deployment, and what it shall be asked. */
@@ -45,9 +51,15 @@ export interface DeploymentFlags {
 export async function openDeploymentTarget(flags: DeploymentFlags): Promise<Target> {
   const {label, project, provider, context, bodies, runsDir} = flags;
   const {driver, site} = provider;
-  const fn = {name: project.config.name};
   const {deployment, view} = await inspectDeployed(project, provider, context);
   const timeoutMs = provider.config.settings.timeoutMs + BOOT_ALLOWANCE_MS;
+  const starts = openColdStarts({
+    site,
+    fn: {name: project.config.name},
+    context,
+    deployment,
+    apply: (plan, context) => applyPlan(plan, {ops: driver.ops, context, image: null, secret: () => ''}),
+  });
   return {
     run: {
       provider: label,
@@ -63,16 +75,18 @@ export async function openDeploymentTarget(flags: DeploymentFlags): Promise<Targ
     secrets: [],
     timeoutMs,
     fire: (shot) =>
-      site.invoke(context, deployment, {
+      site.invoke(context, starts.asked(), {
         body: bodies[shot.index % bodies.length]?.bytes ?? new Uint8Array(),
         contentType: 'application/json',
         timeoutMs,
         keepConnection: shot.want === 'any',
       }),
-    async chill() {
-      const plan = (await site.inspect(context, fn)).chill();
-      await applyPlan(plan, {ops: driver.ops, context, image: null, secret: () => ''});
+    chill: starts.chill,
+    async tidy() {
+      const problem = await starts.tidy();
+      return problem === null ? [] : [leftBehind(driver.name, problem)];
     },
+    startups: (query) => site.startup(context, deployment, query),
   };
 }
 
@@ -119,6 +133,8 @@ export async function openUrlTarget(
     timeoutMs: flags.timeoutMs,
     fire: (shot) => endpoint.fire(shot),
     chill: async () => {},
+    tidy: async () => [],
+    startups: null,
   };
 }
 

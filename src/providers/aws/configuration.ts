@@ -69,7 +69,7 @@ export type Expected = {
   readonly image: string | null;
   /** `repository@digest`, where the digest alone does not tell what was there before from what shall be. */
   readonly imageUri?: string | null;
-  /** The mark of a forced cold start. */
+  /** The mark of a cold start. */
   readonly nonce: string | null;
 };
 

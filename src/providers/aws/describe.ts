@@ -1,17 +1,17 @@
-import type {Deployment, Status} from '../../core/deployment.ts';
+import type {Status} from '../../core/deployment.ts';
 import type {FunctionRef} from '../../core/driver.ts';
+import {deploymentOf} from './deployment.ts';
 import type {FunctionFound, Have} from './have.ts';
-import type {Handle} from './handle.ts';
-import {LIVE, logGroupName} from './names.ts';
+import {logGroupName} from './names.ts';
 import type {AwsOptions} from './options.ts';
 import {placeOf} from './plan/draft.ts';
-import {spareTwins} from './plan/live.ts';
+import {twinsOf} from './plan/twins.ts';
 import {warmOf} from './plan/warmth.ts';
 
 /** Says what was found, in the words that every provider uses. */
 export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Have): Status {
   const found = have.fn?.ours === true && have.fn.state !== 'Deleting' ? have.fn : null;
-  const spare = found === null ? [] : spareTwins(found);
+  const twins = found === null ? [] : twinsOf(found);
   return {
     schema: 'thaw.status/1',
     provider: 'aws',
@@ -22,7 +22,7 @@ export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Hav
     instances: null,
     warmMin: found === null ? 0 : warmOf(found, found.live).min,
     versions: (found?.versions ?? [])
-      .filter((version) => !spare.includes(version))
+      .filter((version) => !twins.includes(version))
       .flatMap(({version, image, at}) =>
         image === null ? [] : [{version, image, at, live: version === found?.live}],
       ),
@@ -53,34 +53,4 @@ function stateOf(found: FunctionFound | null): Pick<Status, 'state' | 'problem'>
   }
   const pending = live.state === 'Pending' || provisioned?.status === 'IN_PROGRESS';
   return {state: pending ? 'pending' : 'ready', problem: null};
-}
-
-function deploymentOf(
-  fn: FunctionRef,
-  options: AwsOptions,
-  {account}: Have,
-  found: FunctionFound,
-): Deployment | null {
-  const live = found.versions.find(({version}) => version === found.live);
-  if (live === undefined || live.image === null) return null;
-  const {region, partition} = account;
-  const suffix = partition === 'aws-cn' ? 'amazonaws.com.cn' : 'amazonaws.com';
-  const path = `2015-03-31/functions/${fn.name}/invocations?Qualifier=${LIVE}`;
-  const handle: Handle = {
-    region,
-    profile: options.profile,
-    function: fn.name,
-    logGroup: logGroupName(fn.name),
-    via: found.url === null ? 'direct' : options.invoke,
-    auth: found.url?.auth ?? 'iam',
-  };
-  return {
-    schema: 'thaw.deployment/1',
-    provider: 'aws',
-    function: fn.name,
-    url: found.url?.url ?? `https://lambda.${region}.${suffix}/${path}`,
-    image: live.image,
-    version: live.version,
-    handle,
-  };
 }

@@ -9,8 +9,9 @@ import {limits} from './limits.ts';
 import {readLogs} from './logs.ts';
 import {createOps} from './ops/index.ts';
 import {optionsSchema, parseOptions, type AwsOptions} from './options.ts';
-import {planChill, planRollback} from './plan/chill.ts';
+import {planChill, planTidy} from './plan/chill.ts';
 import {planDeploy} from './plan/deploy.ts';
+import {planRollback} from './plan/rollback.ts';
 import {planTeardown} from './plan/teardown.ts';
 import {planWarm} from './plan/warm.ts';
 import {prices} from './prices.ts';
@@ -30,11 +31,12 @@ export function createAwsDriver(): Driver {
     plan: planDeploy,
     warm: planWarm,
     chill: planChill,
+    tidy: planTidy,
     rollback: planRollback,
     teardown: planTeardown,
     ops: createOps(openAws),
     invoke: (context, deployment, request) => invokeFunction(openAws, context, deployment, request),
-    startup: (context, deployment, bootIds) => readStartups(openAws, context, deployment, bootIds),
+    startup: (context, deployment, query) => readStartups(openAws, context, deployment, query),
     logs: (context, deployment, query) => readLogs(openAws, context, deployment, query),
     checks: (fn, options) => createChecks(openAws, fn, options),
     prices,

@@ -5,6 +5,8 @@ export type Handle = {
   readonly region: string;
   readonly profile: string | null;
   readonly function: string;
+  /** The version or alias that is asked. */
+  readonly qualifier: string;
   readonly logGroup: string;
   readonly via: 'url' | 'direct';
   readonly auth: 'iam' | 'none';

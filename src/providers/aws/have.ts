@@ -14,8 +14,8 @@ export type VersionFound = {
   readonly image: Digest | null;
   readonly settings: Settings;
   readonly state: string;
-  /** The version that this one replaced to force a cold start; null: none. */
-  readonly replaces: string | null;
+  /** What marks it as made for a cold start; null: it was not. */
+  readonly nonce: string | null;
 };
 
 /** Instances that are kept ready for a version. */
@@ -86,13 +86,15 @@ export type FunctionFound = {
   readonly packageType: string;
   /** Of `$LATEST`: as last written, published or not. */
   readonly latest: Settings;
-  /** What thaw's own variables of `$LATEST` say: the digest of the image, and the version that a cold start replaces. */
+  /** What thaw's own variables of `$LATEST` say: the digest of the image, and the mark of a cold start. */
   readonly declared: {readonly image: string | null; readonly nonce: string | null};
   /** `repository@digest`, which `$LATEST` runs. */
   readonly imageUri: string | null;
   readonly versions: readonly VersionFound[];
   /** The version that the alias points to; null: there is no alias. */
   readonly live: string | null;
+  /** Aliases that were made for cold starts. */
+  readonly coldAliases: readonly {readonly name: string; readonly version: string}[];
   /** Null: nothing is reserved. */
   readonly reserved: number | null;
   readonly url: {readonly url: string; readonly auth: 'iam' | 'none'} | null;

@@ -19,6 +19,7 @@ import type {
   VersionFound,
 } from './have.ts';
 import {
+  COLD_ALIAS,
   IMAGE_VARIABLE,
   LIVE,
   logGroupName,
@@ -101,9 +102,9 @@ async function readFunction(
   const live = {FunctionName: name, Qualifier: LIVE};
   const about = (action: string) => ({action, resource: `${name}:${LIVE}`});
   const how = {abortSignal: context.signal};
-  const [published, alias, url, policy, provisioned] = await Promise.all([
+  const [published, aliases, url, policy, provisioned] = await Promise.all([
     readVersions(lambda, name, context),
-    lookFor(about('lambda:GetAlias'), context, () => lambda.getAlias({FunctionName: name, Name: LIVE}, how)),
+    readAliases(lambda, name, context),
     lookFor(about('lambda:GetFunctionUrlConfig'), context, () => lambda.getFunctionUrlConfig(live, how)),
     lookFor(about('lambda:GetPolicy'), context, () => lambda.getPolicy(live, how)),
     readProvisioned(lambda, name, context),
@@ -137,7 +138,8 @@ async function readFunction(
     },
     imageUri: imageUriOf(found),
     versions,
-    live: alias?.FunctionVersion ?? null,
+    live: aliases.find((alias) => alias.name === LIVE)?.version ?? null,
+    coldAliases: aliases.filter((alias) => alias.name.startsWith(COLD_ALIAS)),
     reserved: found.Concurrency?.ReservedConcurrentExecutions ?? null,
     url: url && {url: url.FunctionUrl ?? '', auth: url.AuthType === 'NONE' ? 'none' : 'iam'},
     statements: statementsOf(policy?.Policy ?? null),
@@ -221,7 +223,7 @@ function versionOf(
     image,
     settings: settingsOf(configuration, image, fingerprint, secrets),
     state: State,
-    replaces: Environment?.Variables?.[NONCE_VARIABLE] ?? null,
+    nonce: Environment?.Variables?.[NONCE_VARIABLE] ?? null,
   };
 }
 
@@ -235,6 +237,23 @@ function imageOfVersion({Environment, CodeSha256, PackageType}: FunctionConfigur
 function isoOf(lambdaTime: string): string {
   const ms = Date.parse(lambdaTime);
   return Number.isNaN(ms) ? lambdaTime : new Date(ms).toISOString();
+}
+
+async function readAliases(
+  lambda: Lambda,
+  name: string,
+  context: Context,
+): Promise<{readonly name: string; readonly version: string}[]> {
+  const asked = {action: 'lambda:ListAliases', resource: name};
+  const all = await readPages(
+    (Marker) =>
+      lookFor(asked, context, () =>
+        lambda.listAliases({FunctionName: name, Marker}, {abortSignal: context.signal}),
+      ),
+    ({Aliases}) => Aliases,
+    ({NextMarker}) => NextMarker,
+  );
+  return all.map(({Name = '', FunctionVersion = ''}) => ({name: Name, version: FunctionVersion}));
 }
 
 async function readProvisioned(lambda: Lambda, name: string, context: Context): Promise<ProvisionedFound[]> {

@@ -6,10 +6,9 @@ import type {Invocation} from '../../core/sample.ts';
 import {ownSignal, type OpenAws} from './clients.ts';
 import {explainFailure} from './errors.ts';
 import {handleOf, type Handle} from './handle.ts';
-import {LIVE} from './names.ts';
 import {createSigV4} from './sigv4.ts';
 
-/** Sends one request to the live version, and times what goes over the wire: signing comes before. */
+/** Sends one request to a version, and times what goes over the wire: signing comes before. */
 export async function invokeFunction(
   openAws: OpenAws,
   context: Context,
@@ -52,7 +51,7 @@ async function signUrl(
   body: Uint8Array,
 ): Promise<{readonly [name: string]: string}> {
   const {config} = await openAws(context, handle).lambda();
-  const asked = {action: 'lambda:InvokeFunctionUrl', resource: `${handle.function}:${LIVE}`};
+  const asked = {action: 'lambda:InvokeFunctionUrl', resource: `${handle.function}:${handle.qualifier}`};
   try {
     const credentials = await config.credentials();
     const sign = createSigV4({
@@ -106,12 +105,12 @@ async function invokeDirectly(
       },
     },
   });
-  const asked = {action: 'lambda:InvokeFunction', resource: `${handle.function}:${LIVE}`};
+  const asked = {action: 'lambda:InvokeFunction', resource: `${handle.function}:${handle.qualifier}`};
   try {
     await lambda.invoke(
       {
         FunctionName: handle.function,
-        Qualifier: LIVE,
+        Qualifier: handle.qualifier,
         InvocationType: 'RequestResponse',
         LogType: 'Tail',
         Payload: renderEvent(request),

@@ -8,7 +8,7 @@ export const LIVE = 'live';
 
 /** Variables that thaw itself adds to the environment of a function: the digest of the image, for evidence. */
 export const IMAGE_VARIABLE = 'THAW_IMAGE';
-/** The version that a forced cold start replaces: a value that no version had before. */
+/** The mark of a version that is made for a cold start: a value that no version had before. */
 export const NONCE_VARIABLE = 'THAW_NONCE';
 /** Which variables have their values from where: JSON, of references alone. */
 export const SECRETS_VARIABLE = 'THAW_SECRETS';
@@ -44,6 +44,22 @@ export const ruleName = (fn: string, schedule: string): string => `${rulePrefix(
 
 /** The statement that lets a rule or a bucket call the function. */
 export const callerSid = (kind: 'rule' | 's3', name: string): string => `thaw-${kind}-${shortHash(name)}`;
+
+/** What the names of aliases that are made for cold starts begin with. */
+export const COLD_ALIAS = 'thaw-cold-';
+
+/** The alias of a version that is made for a cold start. */
+export const coldAlias = (nonce: string): string => `${COLD_ALIAS}${nonce}`;
+
+/** A mark that no version has had: it is of the last write to the function, and every write changes its revision. */
+export const nonceFor = ({revision, versions, declared}: NonceSource): string =>
+  shortHash(JSON.stringify([revision, versions.at(-1)?.version ?? null, declared.nonce]));
+
+interface NonceSource {
+  readonly revision: string;
+  readonly versions: readonly {readonly version: string}[];
+  readonly declared: {readonly nonce: string | null};
+}
 
 /** The notification of a bucket that calls the function. */
 export const notificationId = (fn: string): string => `thaw-${fn}`;

@@ -1,5 +1,5 @@
 import type {Deployment, StartupRecord} from '../../core/deployment.ts';
-import type {Context} from '../../core/driver.ts';
+import type {Context, StartupQuery} from '../../core/driver.ts';
 import type {OpenAws} from './clients.ts';
 import {handleOf} from './handle.ts';
 import {readEvents} from './logs.ts';
@@ -18,7 +18,7 @@ export async function readStartups(
   openAws: OpenAws,
   context: Context,
   deployment: Deployment,
-  bootIds: readonly string[],
+  {bootIds, sinceMs}: StartupQuery,
 ): Promise<readonly StartupRecord[]> {
   if (bootIds.length === 0) return [];
   const handle = handleOf(deployment);
@@ -27,7 +27,7 @@ export async function readStartups(
   for (const waitMs of WAITS_MS) {
     if (waitMs > 0) await context.ports.clock.sleep(waitMs, context.signal);
     const lines: string[] = [];
-    for await (const event of readEvents(aws, handle.logGroup, {sinceMs: null}, context)) {
+    for await (const event of readEvents(aws, handle.logGroup, {sinceMs}, context)) {
       lines.push(event.text);
     }
     records = startupsIn(lines, bootIds);

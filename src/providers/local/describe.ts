@@ -56,7 +56,8 @@ function stateOf({folder, gateway, containers}: Have): Pick<Status, 'state' | 'p
   return {state: warm.ready < warm.min ? 'pending' : 'ready', problem: null};
 }
 
-const deploymentOf = (fn: FunctionRef, {port, live}: FunctionState): Deployment => ({
+/** What runs there, as far as a caller needs it. */
+export const deploymentOf = (fn: FunctionRef, {port, live}: FunctionState): Deployment => ({
   schema: 'thaw.deployment/1',
   provider: 'local',
   function: fn.name,

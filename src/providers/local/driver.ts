@@ -9,7 +9,7 @@ import {limits} from './limits.ts';
 import {ops} from './ops.ts';
 import {optionsSchema, parseOptions, type LocalOptions} from './options.ts';
 import {pathsOf} from './paths.ts';
-import {planChill, planDeploy, planRollback, planTeardown, planWarm} from './planner.ts';
+import {planChill, planDeploy, planRollback, planTeardown, planTidy, planWarm} from './planner.ts';
 import type {StartupAnswer} from './protocol.ts';
 import {readLogs} from './read-logs.ts';
 
@@ -25,6 +25,7 @@ export const localDriver: Driver = defineDriver<LocalOptions, Have>({
   plan: planDeploy,
   warm: (fn, _options, have, wish) => planWarm(fn, have, wish),
   chill: (fn, _options, have) => planChill(fn, have),
+  tidy: planTidy,
   rollback: (fn, _options, have, to) => planRollback(fn, have, to),
   teardown: (fn, _options, have) => planTeardown(fn, have),
   ops,
@@ -38,7 +39,7 @@ export const localDriver: Driver = defineDriver<LocalOptions, Have>({
       signal: context.signal,
       freshConnection: !keepConnection,
     }),
-  startup: async (context, deployment, bootIds) => {
+  startup: async (context, deployment, {bootIds}) => {
     const paths = pathsOf(context.stateDir, deployment.function);
     const answer = await askGateway<StartupAnswer>(context, paths, 'POST', '/startup', {bootIds});
     return answer?.records ?? [];

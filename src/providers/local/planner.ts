@@ -1,5 +1,5 @@
 import type {Fingerprint} from '../../core/digest.ts';
-import type {FunctionRef} from '../../core/driver.ts';
+import type {ColdStart, FunctionRef} from '../../core/driver.ts';
 import {ThawError} from '../../core/errors.ts';
 import type {FunctionSpec, Warmth} from '../../core/function.ts';
 import type {Json, JsonObject} from '../../core/json.ts';
@@ -7,6 +7,7 @@ import {changesBetween, makePlan, type Arg, type Change, type Plan, type Step} f
 import {formatDuration} from '../../core/units.ts';
 import {chooseEngine, engineFacts, renderChoice, type EngineChoice} from './choice.ts';
 import {hasImage} from './container-names.ts';
+import {deploymentOf} from './describe.ts';
 import {CLOUD_LIMITS, emulationFacts, type Cloud} from './emulate/emulation.ts';
 import type {Have} from './have.ts';
 import type {LocalOptions} from './options.ts';
@@ -78,12 +79,14 @@ export function planWarm(fn: FunctionRef, have: Have, wish: Warmth): Plan {
 }
 
 /**
- * Ends every instance. The step is there even if there is none now: a plan may be applied again.
+ * Ends every instance: the next request is cold, whoever makes it. The step is there even if there is none now: a plan
+ * may be applied again.
  *
  * @throws ThawError NOT_DEPLOYED
  */
-export function planChill(fn: FunctionRef, have: Have): Plan {
-  const {instances, warm, settings} = deployed(fn, have);
+export function planChill(fn: FunctionRef, have: Have): ColdStart {
+  const served = deployed(fn, have);
+  const {instances, warm, settings} = served;
   const changes = instances.length > 0 ? [{path: 'instances', from: instances.length, to: 0}] : [];
   const why = 'the next request shall find no instance';
   const step: Step = {id: 'chill', op: 'local:EndInstances', args: {function: fn.name}, changes, why};
@@ -91,8 +94,12 @@ export function planChill(fn: FunctionRef, have: Have): Plan {
     warm.min > 0
       ? {warmMin: warm.min, note: `${warm.min} will be started anew at once: the next request is prewarmed`}
       : {};
-  return makePlan('local', fn.name, [step], {...engineFacts(settings.engine), ...facts});
+  const plan = makePlan('local', fn.name, [step], {...engineFacts(settings.engine), ...facts});
+  return {plan, deployment: deploymentOf(fn, served)};
 }
+
+/** A cold start here leaves nothing behind. */
+export const planTidy = (fn: FunctionRef): Plan => makePlan('local', fn.name, []);
 
 /** @throws ThawError NOT_DEPLOYED, also if there is no such version */
 export function planRollback(fn: FunctionRef, have: Have, to: string | null): Plan {

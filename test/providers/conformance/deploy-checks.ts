@@ -28,7 +28,10 @@ const plansAreData: ConformanceCheck = {
     assert.equal(canonicalJson(await desk.plan(base)), canonicalJson(await desk.plan(base)));
     const deployed = await desk.inspect(base);
     const {warm, rollback} = harness.driver.limits;
-    assertData(deployed.chill());
+    const {plan: chill, deployment} = deployed.chill();
+    assertData(chill);
+    assert.ok(Object.isFrozen(deployment) && Object.isFrozen(deployment.handle));
+    assertData(deployed.tidy());
     assertData(deployed.teardown());
     if (warm.min) assertData(deployed.warm({min: 1, schedule: []}));
     const other = {...base, image: harness.images[1]};

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {classify} from '../../../src/benchmark/classify.ts';
 import type {Deployment, Status} from '../../../src/core/deployment.ts';
 import {fingerprintWith} from '../../../src/core/digest.ts';
-import type {Op, View} from '../../../src/core/driver.ts';
+import {deploymentOfColdStart, type ColdStart, type Op, type View} from '../../../src/core/driver.ts';
 import {messageOf, ThawError} from '../../../src/core/errors.ts';
 import type {FunctionSpec} from '../../../src/core/function.ts';
 import {canonicalJson, type JsonObject} from '../../../src/core/json.ts';
@@ -114,16 +114,23 @@ export function openDesk(harness: Harness) {
     return status.deployment;
   }
 
-  async function send(wanted: Wanted, http: Http = context.ports.http): Promise<Invocation> {
+  async function send(
+    wanted: Wanted,
+    http: Http = context.ports.http,
+    asked?: Deployment,
+  ): Promise<Invocation> {
     const ports = {...context.ports, http};
-    return driver.open(wanted.options).invoke({...context, ports}, await deployment(wanted), harness.request);
+    const target = asked ?? (await deployment(wanted));
+    return driver.open(wanted.options).invoke({...context, ports}, target, harness.request);
   }
 
-  const invoke = async (wanted: Wanted): Promise<Answer> => answerOf(await send(wanted));
+  /** Asks what is live, or what is given. */
+  const invoke = async (wanted: Wanted, asked?: Deployment): Promise<Answer> =>
+    answerOf(await send(wanted, context.ports.http, asked));
 
-  async function invokeAtOnce(wanted: Wanted, n: number): Promise<Answer[]> {
+  async function invokeAtOnce(wanted: Wanted, n: number, asked?: Deployment): Promise<Answer[]> {
     const site = driver.open(wanted.options);
-    const target = await deployment(wanted);
+    const target = asked ?? (await deployment(wanted));
     const shots = Array.from({length: n}, () => site.invoke(context, target, harness.request));
     return (await Promise.all(shots)).map(answerOf);
   }
@@ -155,8 +162,17 @@ export function openDesk(harness: Harness) {
       return made;
     },
 
-    async chill(wanted: Wanted): Promise<void> {
-      await apply((await inspect(wanted)).chill(), wanted);
+    /** Makes a cold start, and says whom to ask for it. */
+    async chill(wanted: Wanted, how: ApplyHow = {}): Promise<Deployment> {
+      const coldStart: ColdStart = (await inspect(wanted)).chill();
+      record(coldStart);
+      return deploymentOfColdStart(coldStart, await apply(coldStart.plan, wanted, how));
+    },
+
+    async tidy(wanted: Wanted, how: ApplyHow = {}): Promise<Plan> {
+      const made = (await inspect(wanted)).tidy();
+      await apply(made, wanted, how);
+      return made;
     },
 
     async teardown(wanted: Wanted, how: ApplyHow = {}): Promise<Plan> {

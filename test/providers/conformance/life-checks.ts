@@ -6,13 +6,15 @@ import type {Context} from '../../../src/core/driver.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {Http} from '../../../src/core/ports.ts';
 import {createRedactor} from '../../../src/core/redact.ts';
-import {baseOf, openDesk, VALUES, type Answer, type Desk, type Wanted} from './desk.ts';
+import {canonicalJson, type JsonObject} from '../../../src/core/json.ts';
+import type {ApplyEvent} from '../../../src/deploy/apply.ts';
+import {baseOf, mapOps, openDesk, VALUES, type Answer, type Desk, type Wanted} from './desk.ts';
 import type {ConformanceCheck, Harness, Traits} from './harness.ts';
 
 /** Running, looking at, and ending what was deployed. */
 export function lifeChecks({driver: {limits}}: Traits): ConformanceCheck[] {
   return [
-    ...(limits.forceCold === 'chill' ? [cold, warm] : []),
+    ...(limits.forceCold === 'chill' ? [cold, warm, tidied, cutCold] : []),
     ...(limits.concurrency.max >= 2 ? [joined] : []),
     limits.whenFull === 'wait' ? queued : refused,
     parallel,
@@ -49,8 +51,8 @@ const cold: ConformanceCheck = {
     assert.equal((await desk.invoke(base)).class, 'cold', 'the first request after a deploy');
     const boots = new Set<string>();
     for (let round = 0; round < 3; round++) {
-      await desk.chill(base);
-      const {evidence, class: found} = await desk.invoke(base);
+      const asked = await desk.chill(base);
+      const {evidence, class: found} = await desk.invoke(base, asked);
       assert.equal(found, 'cold', JSON.stringify(evidence));
       assert.equal(evidence.ordinal, 1);
       boots.add(evidence.bootId);
@@ -58,7 +60,6 @@ const cold: ConformanceCheck = {
       await assertStartup(harness, desk, base, evidence.bootId, true);
     }
     assert.equal(boots.size, 3, 'two boots have one id');
-    assert.deepEqual((await desk.plan(base)).steps, [], 'a chill left something to deploy');
   },
 };
 
@@ -69,14 +70,14 @@ const warm: ConformanceCheck = {
     const base = baseOf(harness);
     const {clock} = harness.context.ports;
     await desk.deploy(base);
-    await desk.chill(base);
-    const first = await desk.invoke(base);
+    const asked = await desk.chill(base);
+    const first = await desk.invoke(base, asked);
     let last = first;
     for (let ordinal = 2; ordinal <= 4; ordinal++) {
       const beforeMs = clock.monotonicMs();
       await clock.sleep(50, harness.context.signal);
       const sleptMs = clock.monotonicMs() - beforeMs;
-      const next = await desk.invoke(base);
+      const next = await desk.invoke(base, asked);
       assert.equal(next.class, 'warm', JSON.stringify(next.evidence));
       assert.equal(next.evidence.bootId, first.evidence.bootId);
       assert.equal(next.evidence.ordinal, ordinal);
@@ -87,14 +88,74 @@ const warm: ConformanceCheck = {
   },
 };
 
+const tidied: ConformanceCheck = {
+  name: 'a cold start is asked of the same function, and nothing is left of it; nobody else notices where it has a twin',
+  async run(harness) {
+    const desk = openDesk(harness);
+    const base = baseOf(harness);
+    await desk.deploy(base);
+    assert.deepEqual((await desk.tidy(base)).steps, [], 'there is something to tidy up after a deploy');
+    const before = await desk.endState(base);
+    const live = await desk.deployment(base);
+    const everybody = await desk.invoke(base);
+    const asked = await desk.chill(base);
+    const {evidence} = await desk.invoke(base, asked);
+    assert.equal(asked.provider, live.provider);
+    assert.equal(asked.function, live.function);
+    assert.equal(asked.image, live.image);
+    if (canonicalJson(asked as unknown as JsonObject) !== canonicalJson(live as unknown as JsonObject)) {
+      assert.deepEqual(await desk.deployment(base), live, 'something else went live');
+      const next = await desk.invoke(base);
+      assert.equal(next.evidence.bootId, everybody.evidence.bootId, 'everybody had to wait');
+      assert.equal(next.evidence.ordinal, 2, 'the cold start was asked of what is live');
+      assert.notEqual(evidence.bootId, everybody.evidence.bootId);
+    }
+    await desk.tidy(base);
+    assert.deepEqual(await desk.endState(base), before, 'a cold start left something behind');
+    assert.deepEqual((await desk.plan(base)).steps, [], 'a cold start left something to deploy');
+    assert.deepEqual((await desk.tidy(base)).steps, [], 'there is more to tidy up');
+    await desk.teardown(base);
+    assert.deepEqual((await desk.inspect(base)).tidy().steps, [], 'there is something to tidy up of nothing');
+  },
+};
+
+class Cut extends Error {}
+
+const cutCold: ConformanceCheck = {
+  name: 'a cold start that is cut off after any of its steps leaves nothing that tidying up does not find',
+  async run(harness) {
+    const desk = openDesk(harness);
+    const base = baseOf(harness);
+    await desk.deploy(base);
+    const before = await desk.endState(base);
+    const {steps} = (await desk.inspect(base)).chill().plan;
+    for (const [cutAt] of steps.entries()) {
+      let current = -1;
+      const ops = mapOps(harness.driver.ops, (op) => async (context, args) => {
+        const outputs = await op.run(context, args);
+        if (current === cutAt) throw new Cut();
+        return outputs;
+      });
+      const onEvent = (event: ApplyEvent): void => {
+        if (event.kind === 'stepStarted') current = event.index - 1;
+      };
+      await assert.rejects(desk.chill(base, {ops, onEvent}), Cut);
+      await desk.tidy(base);
+      const where = `cut after step ${cutAt + 1} of ${steps.length}`;
+      assert.deepEqual(await desk.endState(base), before, where);
+      assert.deepEqual((await desk.tidy(base)).steps, [], where);
+    }
+  },
+};
+
 const joined: ConformanceCheck = {
   name: 'of four requests on one boot one is cold and three joined it',
   async run(harness) {
     const desk = openDesk(harness);
     const wanted = scaled(harness, Math.min(4, harness.driver.limits.concurrency.max), 1);
     await desk.deploy(wanted);
-    await desk.chill(wanted);
-    const answers = await desk.invokeAtOnce(wanted, 4);
+    const asked = await desk.chill(wanted);
+    const answers = await desk.invokeAtOnce(wanted, 4, asked);
     assert.deepEqual(classesOf(answers), ['cold', 'joined', 'joined', 'joined']);
     assert.equal(bootsOf(answers), 1);
     assert.deepEqual(ordinalsOf(answers), [1, 2, 3, 4]);
@@ -433,7 +494,9 @@ async function assertStartup(
   bootId: string,
   onDemand: boolean,
 ): Promise<void> {
-  const records = await driver.open(wanted.options).startup(context, await desk.deployment(wanted), [bootId]);
+  const records = await driver
+    .open(wanted.options)
+    .startup(context, await desk.deployment(wanted), {bootIds: [bootId], sinceMs: null});
   for (const record of records) {
     assert.deepEqual([record.bootId, record.onDemand], [bootId, onDemand]);
     assert.ok(Object.values(record.phases).every((ms) => ms >= 0));

@@ -1,3 +1,4 @@
+import type {Deployment} from '../../../src/core/deployment.ts';
 import {fingerprintWith, type Digest, type Fingerprint} from '../../../src/core/digest.ts';
 import {
   defineDriver,
@@ -99,20 +100,10 @@ export function memoryDriverSpec(cloud: MemoryCloud): DriverSpec<MemoryOptions, 
       }
       const {facts, versions} = found;
       const live = versions.find(({version}) => version === facts.live);
-      const identity = {schema: 'thaw.deployment/1', provider: 'memory', function: fn.name} as const;
       return {
         ...shell,
         state: facts.lastUpdate === 'Successful' && live ? 'ready' : 'pending',
-        deployment:
-          live && facts.url !== null
-            ? {
-                ...identity,
-                url: facts.url,
-                image: live.image,
-                version: live.version,
-                handle: {url: facts.url},
-              }
-            : null,
+        deployment: deploymentOf(fn, found),
         instances: facts.instances.map(({bootId, state, startedMs, requests}) => {
           return {id: bootId, bootId, state, startedAt: new Date(startedMs).toISOString(), requests};
         }),
@@ -130,10 +121,16 @@ export function memoryDriverSpec(cloud: MemoryCloud): DriverSpec<MemoryOptions, 
     },
 
     chill(fn, _, have) {
-      deployed(fn, have);
+      const deployment = deploymentOf(fn, deployed(fn, have));
+      if (deployment === null) throw notDeployed(fn);
       const why = 'the next request shall boot an instance of its own';
-      return makePlan('memory', fn.name, [step('chill', 'faas:RetireInstances', {name: fn.name}, [], why)]);
+      const plan = makePlan('memory', fn.name, [
+        step('chill', 'faas:RetireInstances', {name: fn.name}, [], why),
+      ]);
+      return {plan, deployment};
     },
+
+    tidy: (fn) => makePlan('memory', fn.name, []),
 
     rollback(fn, _, have, to) {
       const {facts, versions} = deployed(fn, have);
@@ -200,7 +197,7 @@ export function memoryDriverSpec(cloud: MemoryCloud): DriverSpec<MemoryOptions, 
         signal,
       }),
 
-    async startup({signal}, deployment, bootIds) {
+    async startup({signal}, deployment, {bootIds}) {
       const boots = await cloud.getBoots(signal, deployment.function);
       return boots.filter(({bootId}) => bootIds.includes(bootId));
     },
@@ -453,10 +450,25 @@ const step = (id: string, op: string, args: Step['args'], changes: readonly Chan
 });
 
 function deployed(fn: FunctionRef, {fn: found}: Have): NonNullable<Have['fn']> {
-  if (found === null || found.facts.live === null) {
-    throw new ThawError('NOT_DEPLOYED', `${fn.name} is not deployed at memory`, {function: fn.name});
-  }
+  if (found === null || found.facts.live === null) throw notDeployed(fn);
   return found;
+}
+
+const notDeployed = ({name}: FunctionRef): ThawError =>
+  new ThawError('NOT_DEPLOYED', `${name} is not deployed at memory`, {function: name});
+
+function deploymentOf({name}: FunctionRef, {facts, versions}: NonNullable<Have['fn']>): Deployment | null {
+  const live = versions.find(({version}) => version === facts.live);
+  if (live === undefined || facts.url === null) return null;
+  return {
+    schema: 'thaw.deployment/1',
+    provider: 'memory',
+    function: name,
+    url: facts.url,
+    image: live.image,
+    version: live.version,
+    handle: {url: facts.url},
+  };
 }
 
 /** Tries again for as long as the service refuses for one of these reasons. */

@@ -1,3 +1,5 @@
+import type {Deployment} from '../../../src/core/deployment.ts';
+import {digestOf} from '../../../src/core/digest.ts';
 import type {Invocation} from '../../../src/core/sample.ts';
 import type {OpContext, Op} from '../../../src/core/driver.ts';
 import {ThawError} from '../../../src/core/errors.ts';
@@ -362,11 +364,64 @@ export const MUTANTS: readonly Mutant[] = [
     mutate: (spec) => ({
       ...spec,
       chill: (fn, options, have) =>
-        have.fn ? spec.chill(fn, options, have) : makePlan('memory', fn.name, []),
+        have.fn
+          ? spec.chill(fn, options, have)
+          : {plan: makePlan('memory', fn.name, []), deployment: NOWHERE},
     }),
     caughtBy: 'what needs a deployment says that there is none',
   },
+  {
+    name: 'names another image for a cold start than is live',
+    mutate: (spec) => ({
+      ...spec,
+      chill: (...given) => {
+        const {plan, deployment} = spec.chill(...given);
+        return {plan, deployment: {...deployment, image: NOWHERE.image}};
+      },
+    }),
+    caughtBy: 'a cold start is asked of the same function',
+  },
+  {
+    name: 'makes everybody’s next request cold, and says that a cold start has a twin',
+    mutate: (spec) => ({
+      ...spec,
+      chill: (...given) => {
+        const {plan, deployment} = spec.chill(...given);
+        return {plan, deployment: {...deployment, version: 'twin'}};
+      },
+    }),
+    caughtBy: 'a cold start is asked of the same function',
+  },
+  {
+    name: 'leaves a role behind that a cold start was made with',
+    mutate: (spec, cloud) =>
+      withOp(spec, 'faas:RetireInstances', async (context, args) => {
+        await opOf(spec, 'faas:RetireInstances').run(context, args);
+        await cloud.createRole(context.signal, 'cold', {}).catch(() => {});
+        return {};
+      }),
+    caughtBy: 'a cold start is asked of the same function',
+  },
+  {
+    name: 'tidies up what no cold start has made',
+    mutate: (spec) => ({
+      ...spec,
+      tidy: (fn, options, have) =>
+        have.fn ? spec.chill(fn, options, have).plan : spec.tidy(fn, options, have),
+    }),
+    caughtBy: 'a cold start is asked of the same function',
+  },
 ];
+
+const NOWHERE: Deployment = {
+  schema: 'thaw.deployment/1',
+  provider: 'memory',
+  function: 'nothing',
+  url: '',
+  image: digestOf('nothing'),
+  version: '',
+  handle: {},
+};
 
 function opOf(spec: MemorySpec, name: string): Op {
   const op = spec.ops[name];

@@ -199,7 +199,7 @@ describe('a function that is deployed to an emulated cloud', () => {
     expect(status.facts['emulates']).toContain('AWS Lambda');
     const boots = new Set<string | undefined>();
     for (let i = 0; i < 3; i++) {
-      await site.apply((await site.view()).chill());
+      await site.apply((await site.view()).chill().plan);
       const answer = await site.post({});
       expect(answer.status).toBe(200);
       expect(answer.evidence?.ordinal ?? (bodyOf(answer) as unknown as {ordinal: number}).ordinal).toBe(1);
@@ -222,7 +222,7 @@ describe('a function that is deployed to an emulated cloud', () => {
     const bootIds = answers.map((answer) => (bodyOf(answer) as unknown as {bootId: string}).bootId);
     expect(new Set(bootIds).size).toBe(3);
     if (deployment === null) throw new Error('nothing is deployed');
-    const records = await localDriver.open({}).startup(site.context, deployment, bootIds);
+    const records = await localDriver.open({}).startup(site.context, deployment, {bootIds, sinceMs: null});
     expect(records).toHaveLength(3);
     for (const {phases} of records) {
       expect(phases['Init Duration']).toBeGreaterThan(0);

@@ -270,11 +270,12 @@ describe('other plans', () => {
   });
 
   it('chill is there to be applied even if no instance is, and says what warm instances mean', () => {
-    const chill = planChill(fn, deployed);
+    const {plan: chill, deployment} = planChill(fn, deployed);
+    expect(deployment).toMatchObject({provider: 'local', function: fn.name});
     expect(opsOf(chill)).toEqual(['local:EndInstances']);
     expect(chill.steps[0]?.changes).toEqual([]);
     expect(chill.facts['note']).toContain('prewarmed');
-    expect(planChill(fn, withFunction({warm: {min: 0, ready: 0}})).facts['note']).toBeUndefined();
+    expect(planChill(fn, withFunction({warm: {min: 0, ready: 0}})).plan.facts['note']).toBeUndefined();
   });
 
   it('rollback goes to the version before, or to the one named', () => {

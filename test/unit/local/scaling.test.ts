@@ -151,7 +151,7 @@ describe('scaling', () => {
     await site.deploy();
     const boots = new Set<string | undefined>();
     for (let i = 0; i < 3; i++) {
-      await site.apply((await site.view()).chill());
+      await site.apply((await site.view()).chill().plan);
       expect((await site.pids()).instances).toEqual([]);
       const {evidence} = await site.post();
       expect(evidence?.ordinal).toBe(1);
@@ -168,7 +168,10 @@ describe('scaling', () => {
     const {deployment} = (await site.view()).status;
     const bootIds = answers.map(({evidence}) => evidence?.bootId as string);
     const open = localDriver.open({});
-    const records = await open.startup(site.context, deployment as never, [...bootIds, 'nobody']);
+    const records = await open.startup(site.context, deployment as never, {
+      bootIds: [...bootIds, 'nobody'],
+      sinceMs: null,
+    });
     expect(records.map(({bootId}) => bootId)).toEqual(bootIds);
     expect(new Set(records.map(({onDemand}) => onDemand))).toEqual(new Set([false, true]));
     for (const {phases} of records) {

@@ -4,6 +4,7 @@ import type {Json, JsonObject} from '../../../core/json.ts';
 import type {Outputs} from '../../../core/plan.ts';
 import {ownSignal, type Aws, type OpenAws, type Place} from '../clients.ts';
 import {ask, askFor, isTransient, PATIENTLY} from '../errors.ts';
+import {LIVE} from '../names.ts';
 
 /** What an op works with: its arguments as the planner wrote them, and AWS at the place that they name. */
 export interface Job {
@@ -49,6 +50,9 @@ export function createMakeOp(openAws: OpenAws): MakeOp {
     },
   });
 }
+
+/** The alias that a step is about: the live one, unless it names another. */
+export const aliasOf = ({alias}: JsonObject): string => (typeof alias === 'string' ? alias : LIVE);
 
 const POLL_FIRST_MS = 300;
 const POLL_MAX_MS = 3000;

@@ -168,7 +168,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   }),
 });
 
-/** The configuration that is asked for; or that of a version, with the mark of a forced cold start. */
+/** The configuration that is asked for; or that of a version, with the mark of a cold start or without. */
 async function wantedConfiguration(job: Job): Promise<Configuration> {
   const {args, text, how} = job;
   const like = (args['like'] ?? null) as string | null;
@@ -179,7 +179,9 @@ async function wantedConfiguration(job: Job): Promise<Configuration> {
     lambda.getFunctionConfiguration(which, how),
   );
   const configuration = configurationOf(found);
-  return {...configuration, variables: {...configuration.variables, [NONCE_VARIABLE]: text('nonce')}};
+  const {[NONCE_VARIABLE]: _, ...variables} = configuration.variables;
+  const nonce = (args['nonce'] ?? null) as string | null;
+  return {...configuration, variables: nonce === null ? variables : {...variables, [NONCE_VARIABLE]: nonce}};
 }
 
 /** `$LATEST`, and the digest of its image; null if there is no such function. */

@@ -1,15 +1,14 @@
 import type {Op} from '../../../core/driver.ts';
 import {nameOf, unless} from '../errors.ts';
-import {LIVE} from '../names.ts';
-import type {MakeOp} from './arguments.ts';
+import {aliasOf, type MakeOp} from './arguments.ts';
 
-/** The URL of the alias, and who may call it. */
+/** The URL of an alias, and who may call it. */
 export const urlOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'lambda:CreateFunctionUrlConfig': op(async (job) => {
     const {text, how} = job;
-    const which = {FunctionName: text('name'), Qualifier: LIVE};
+    const which = {FunctionName: text('name'), Qualifier: aliasOf(job.args)};
     const AuthType = text('authType') as 'AWS_IAM' | 'NONE';
-    const about = `${text('name')}:${LIVE}`;
+    const about = `${text('name')}:${aliasOf(job.args)}`;
     const lambda = await job.aws.lambda();
     try {
       const {FunctionUrl = ''} = await job.ask('lambda:CreateFunctionUrlConfig', about, () =>
@@ -31,12 +30,12 @@ export const urlOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const lambda = await job.aws.lambda();
     const {FunctionUrl = ''} = await job.ask(
       'lambda:UpdateFunctionUrlConfig',
-      `${text('name')}:${LIVE}`,
+      `${text('name')}:${aliasOf(job.args)}`,
       () =>
         lambda.updateFunctionUrlConfig(
           {
             FunctionName: text('name'),
-            Qualifier: LIVE,
+            Qualifier: aliasOf(job.args),
             AuthType: text('authType') as 'AWS_IAM' | 'NONE',
           },
           how,
@@ -48,8 +47,8 @@ export const urlOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'lambda:DeleteFunctionUrlConfig': op(async (job) => {
     const {text, how} = job;
     const lambda = await job.aws.lambda();
-    await job.askFor('lambda:DeleteFunctionUrlConfig', `${text('name')}:${LIVE}`, () =>
-      lambda.deleteFunctionUrlConfig({FunctionName: text('name'), Qualifier: LIVE}, how),
+    await job.askFor('lambda:DeleteFunctionUrlConfig', `${text('name')}:${aliasOf(job.args)}`, () =>
+      lambda.deleteFunctionUrlConfig({FunctionName: text('name'), Qualifier: aliasOf(job.args)}, how),
     );
   }),
 
@@ -65,9 +64,9 @@ export const urlOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       readonly SourceAccount?: string;
     };
     await unless(['ResourceConflictException'], () =>
-      job.ask('lambda:AddPermission', `${text('name')}:${LIVE}`, () =>
+      job.ask('lambda:AddPermission', `${text('name')}:${aliasOf(job.args)}`, () =>
         lambda.addPermission(
-          {FunctionName: text('name'), Qualifier: LIVE, StatementId: text('sid'), ...permission},
+          {FunctionName: text('name'), Qualifier: aliasOf(job.args), StatementId: text('sid'), ...permission},
           how,
         ),
       ),
@@ -77,8 +76,11 @@ export const urlOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'lambda:RemovePermission': op(async (job) => {
     const {text, how} = job;
     const lambda = await job.aws.lambda();
-    await job.askFor('lambda:RemovePermission', `${text('name')}:${LIVE}`, () =>
-      lambda.removePermission({FunctionName: text('name'), Qualifier: LIVE, StatementId: text('sid')}, how),
+    await job.askFor('lambda:RemovePermission', `${text('name')}:${aliasOf(job.args)}`, () =>
+      lambda.removePermission(
+        {FunctionName: text('name'), Qualifier: aliasOf(job.args), StatementId: text('sid')},
+        how,
+      ),
     );
   }),
 });

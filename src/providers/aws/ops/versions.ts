@@ -2,7 +2,7 @@ import type {Op} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import {nameOf} from '../errors.ts';
 import {LIVE} from '../names.ts';
-import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+import {aliasOf, changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
 import {failedState, readLatest, refuseUnexpected} from './function.ts';
 
 const ACTIVE_MS_MAX = 900_000;
@@ -30,12 +30,13 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const [name, version] = [text('name'), text('version')];
     const lambda = await job.aws.lambda();
     return poll(job, `version ${version} of ${name}`, ACTIVE_MS_MAX, async () => {
-      const found = await job.askFor('lambda:GetFunctionConfiguration', `${name}:${version}`, () =>
-        lambda.getFunctionConfiguration({FunctionName: name, Qualifier: version}, how),
+      // Of all that tells the state, AWS takes this most often in a second.
+      const found = await job.askFor('lambda:GetFunction', `${name}:${version}`, () =>
+        lambda.getFunction({FunctionName: name, Qualifier: version}, how),
       );
       // A version that was just published may not be seen everywhere.
       if (found === null) return null;
-      const {State = 'Active', StateReasonCode, StateReason} = found;
+      const {State = 'Active', StateReasonCode, StateReason} = found.Configuration ?? {};
       if (State === 'Failed') throw failedState(`${name}:${version}`, State, StateReasonCode, StateReason);
       return State === 'Pending' ? null : {};
     });
@@ -43,23 +44,36 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
 
   'lambda:CreateAlias': op(async (job) => {
     const {text, how} = job;
-    const [name, version] = [text('name'), text('version')];
+    const [name, version, alias] = [text('name'), text('version'), aliasOf(job.args)];
     const lambda = await job.aws.lambda();
     try {
-      await job.ask('lambda:CreateAlias', `${name}:${LIVE}`, () =>
-        lambda.createAlias({FunctionName: name, Name: LIVE, FunctionVersion: version}, how),
+      await job.ask('lambda:CreateAlias', `${name}:${alias}`, () =>
+        lambda.createAlias({FunctionName: name, Name: alias, FunctionVersion: version}, how),
       );
     } catch (error) {
       const isThere = nameOf(error) === 'ResourceConflictException';
-      if (!isThere || (await readAlias(job))?.FunctionVersion !== version) throw error;
+      if (!isThere || (await readAlias(job, alias))?.FunctionVersion !== version) throw error;
     }
-    await letFollow(job);
+    // Of others a wait of their own says when they are needed.
+    if (alias === LIVE) await letFollow(job);
   }),
+
+  'lambda:DeleteAlias': op(async (job) => {
+    const {text, how} = job;
+    const [name, alias] = [text('name'), text('alias')];
+    const lambda = await job.aws.lambda();
+    await job.askFor('lambda:DeleteAlias', `${name}:${alias}`, () =>
+      lambda.deleteAlias({FunctionName: name, Name: alias}, how),
+    );
+  }),
+
+  // What could ask whether it is known would start an instance.
+  'lambda:WaitUrlKnown': op(letFollow),
 
   'lambda:UpdateAlias': op(async (job) => {
     const {text, how, args} = job;
     const [name, version] = [text('name'), text('version')];
-    const alias = await readAlias(job);
+    const alias = await readAlias(job, LIVE);
     if (alias === null) throw changedMeanwhile(`${name}:${LIVE}`, {function: name});
     const {FunctionVersion, RevisionId} = alias;
     if (FunctionVersion === version) return;
@@ -132,12 +146,14 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
 });
 
 /** Requests follow an alias a little later than it says: a new one is not found, a moved one leads to where it led. */
-const letFollow = ({context: {ports}, signal}: Job): Promise<void> => ports.clock.sleep(FOLLOW_MS, signal);
+function letFollow({context: {ports}, signal}: Job): Promise<void> {
+  return ports.clock.sleep(FOLLOW_MS, signal);
+}
 
-async function readAlias(job: Job) {
+async function readAlias(job: Job, alias: string) {
   const {text, how} = job;
   const lambda = await job.aws.lambda();
-  return job.askFor('lambda:GetAlias', `${text('name')}:${LIVE}`, () =>
-    lambda.getAlias({FunctionName: text('name'), Name: LIVE}, how),
+  return job.askFor('lambda:GetAlias', `${text('name')}:${alias}`, () =>
+    lambda.getAlias({FunctionName: text('name'), Name: alias}, how),
   );
 }

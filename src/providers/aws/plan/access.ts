@@ -4,7 +4,7 @@ import type {FunctionFound} from '../have.ts';
 import type {Draft} from './draft.ts';
 
 /** Anybody may call the URL. A URL needs both since October 2025, and the second opens nothing but the URL. */
-const PUBLIC: readonly {readonly sid: string; readonly permission: {readonly [key: string]: Arg}}[] = [
+export const PUBLIC: readonly {readonly sid: string; readonly permission: {readonly [key: string]: Arg}}[] = [
   {
     sid: 'thaw-url',
     permission: {Action: 'lambda:InvokeFunctionUrl', Principal: '*', FunctionUrlAuthType: 'NONE'},

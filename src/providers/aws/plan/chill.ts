@@ -1,46 +1,65 @@
-import type {FunctionRef} from '../../../core/driver.ts';
+import type {ColdStart, FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import type {Warmth} from '../../../core/function.ts';
 import {makePlan, type Arg, type Plan} from '../../../core/plan.ts';
-import type {FunctionFound, Have, VersionFound} from '../have.ts';
+import {deploymentOf, invokeUrl} from '../deployment.ts';
+import {handleOf} from '../handle.ts';
+import type {FunctionFound, Have} from '../have.ts';
+import {coldAlias, nonceFor} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
-import {openDraft, placeOf} from './draft.ts';
-import {addGoingLive, addTidying, spareTwins} from './live.ts';
-import {deployed} from './refuse.ts';
+import {PUBLIC} from './access.ts';
+import {addSettled, openDraft, placeOf, type Draft} from './draft.ts';
+import {deployed, notDeployed} from './refuse.ts';
+import {addTidying} from './twins.ts';
 import {warmOf} from './warmth.ts';
 
-/** How warm the live version is kept, for the version that takes its place. */
-function warmthOf(found: FunctionFound & {readonly live: string}): Warmth {
-  const {min, actions} = warmOf(found, found.live);
-  const ups = actions.filter(({name}) => name.endsWith('-up'));
-  const schedule = ups.flatMap((up) => {
-    const down = actions.find(({name}) => name === up.name.replace(/-up$/, '-down'));
-    return down === undefined
-      ? []
-      : [{up: up.schedule, down: down.schedule, timezone: up.timezone, min: up.min}];
-  });
-  return {min, schedule};
-}
+type Live = FunctionFound & {readonly live: string};
 
 /**
- * Makes the next request cold: a twin of the live version, of which no instance can be there yet, goes live in its
- * place. The one before is deleted by the next plan that moves the alias, when no request can be on its way to it.
+ * Makes a twin of the live version, of which no instance can be there yet, and gives it a door like the live version's:
+ * an alias with a URL of its own, or, where it is asked directly, its number. Nobody else asks it. Twins of before are
+ * deleted first.
  *
- * @throws ThawError NOT_DEPLOYED
+ * @throws ThawError NOT_DEPLOYED; CONFIG_INVALID if every instance that there may be is kept ready for the live version
  */
-export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Plan {
+export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): ColdStart {
   const found = deployed(fn, have);
+  const deployment = deploymentOf(fn, options, have, found);
+  if (deployment === null) throw notDeployed(fn, have);
+  refuseWithoutRoom(fn, found);
   const {name} = fn;
   const draft = openDraft(name, options, have);
+  addTidying(draft, found);
+  const nonce = nonceFor(found);
+  const version = addTwin(draft, found, nonce);
+  const handle = handleOf(deployment);
+  const alias = coldAlias(nonce);
+  const byUrl = handle.via === 'url';
+  const url = byUrl
+    ? addDoor(draft, alias, version, handle.auth)
+    : {$join: [invokeUrl(have.account, name, ''), version]};
+  return {
+    plan: makePlan('aws', name, draft.steps, placeOf(have)),
+    deployment: {...deployment, url, version, handle: {...handle, qualifier: byUrl ? alias : version}},
+  };
+}
+
+/** A twin needs an instance beside those that are kept ready. */
+function refuseWithoutRoom({name}: FunctionRef, found: Live): void {
+  const {requested} = warmOf(found, found.live);
+  if (found.reserved === null || requested < found.reserved) return;
+  const path = ['scaling', 'maxInstances'];
+  const message = `all ${found.reserved} instances that there may be are kept ready for the live version: none is left to start cold`;
+  throw new ThawError('CONFIG_INVALID', `${name}: ${message}`, {
+    problems: [{path, message}],
+    provider: 'aws',
+  });
+}
+
+/** Publishes what the live version is, but for a variable that no version had before. */
+function addTwin(draft: Draft, found: Live, nonce: string): {readonly $ref: string} {
+  const {name, add} = draft;
   const live = found.versions.find(({version}) => version === found.live);
-  const nonce = found.live;
-  let revision: Arg = found.revision;
-  if (found.lastUpdate === 'InProgress' || found.state === 'Pending') {
-    const anything = {configuration: null, image: null, nonce: null};
-    const args = {name, expected: anything, afterFailure: true};
-    draft.add('settled', 'lambda:WaitFunctionUpdated', args, [], 'an earlier change is under way');
-    revision = {$ref: 'settled.revision'};
-  }
+  let revision = addSettled(draft, found);
   const repository = found.imageUri?.split('@')[0] ?? null;
   const image = live?.image ?? null;
   const otherCode =
@@ -50,92 +69,55 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
   if (otherCode) {
     const architecture = (live?.settings['platform'] ?? 'x86_64') as string;
     const code = {name, image, imageUri: `${repository}@${image}`, architecture, expected: null, revision};
-    draft.add('code', 'lambda:UpdateFunctionCode', code, [], 'the newest image is not the live one');
+    add('code', 'lambda:UpdateFunctionCode', code, [], 'the newest image is not the live one');
     const expected = {configuration: null, image, nonce: null};
-    draft.add(
-      'coded',
-      'lambda:WaitFunctionUpdated',
-      {name, expected, after: revision},
-      [],
-      'nothing else can be written before',
-    );
+    const wait = {name, expected, after: revision};
+    add('coded', 'lambda:WaitFunctionUpdated', wait, [], 'nothing else can be written before');
     revision = {$ref: 'coded.revision'};
   }
   const why = 'a version that never ran has no instance that could be warm';
-  draft.add(
-    'nonce',
-    'lambda:UpdateFunctionConfiguration',
-    {name, like: found.live, nonce, revision},
-    [],
-    why,
-  );
+  add('nonce', 'lambda:UpdateFunctionConfiguration', {name, like: found.live, nonce, revision}, [], why);
   const expected = {configuration: null, image, nonce};
-  draft.add(
-    'settled-nonce',
-    'lambda:WaitFunctionUpdated',
-    {name, expected, after: revision},
-    [],
-    'it cannot be published before',
-  );
-  draft.add('publish', 'lambda:PublishVersion', {name, expected}, [], 'only a version can be live');
+  const wait = {name, expected, after: revision};
+  add('settled-nonce', 'lambda:WaitFunctionUpdated', wait, [], 'it cannot be published before');
+  add('publish', 'lambda:PublishVersion', {name, expected}, [], 'only versions stay as they are');
   const version = {$ref: 'publish.version'};
-  draft.add('published', 'lambda:WaitVersionActive', {name, version}, [], 'it answers no request before');
-  const warm = warmthOf(found);
-  addGoingLive(draft, {
-    version,
-    found,
-    warm,
-    warmChanges: [],
-    changes: [],
-    why: 'the next request shall find no instance',
-    reserved: found.reserved,
-  });
-  addTidying(draft, found);
-  return makePlan('aws', name, draft.steps, {
-    ...placeOf(have),
-    ...(warm.min > 0
-      ? {warmMin: warm.min, note: `${warm.min} are kept ready: the next request is prewarmed`}
-      : {}),
-  });
+  add('published', 'lambda:WaitVersionActive', {name, version}, [], 'it answers no request before');
+  return version;
 }
 
-/**
- * Moves the alias to an earlier version.
- *
- * @throws ThawError NOT_DEPLOYED, also if there is no such version
- */
-export function planRollback(fn: FunctionRef, options: AwsOptions, have: Have, to: string | null): Plan {
-  const found = deployed(fn, have);
-  const spare = spareTwins(found);
-  const versions = found.versions.filter((version) => !spare.includes(version));
-  const earlier = versions.filter(({version}) => Number(version) < Number(found.live));
-  const target: VersionFound | undefined =
-    to === null ? earlier.at(-1) : versions.find(({version}) => version === to);
-  if (target === undefined) {
-    const known = versions.map(({version}) => version);
-    const wanted = to === null ? `version before ${found.live}` : `version ${to}`;
-    const message = `${fn.name} has no ${wanted} on aws; it has ${known.join(', ')}`;
-    throw new ThawError('NOT_DEPLOYED', message, {
-      provider: 'aws',
-      function: fn.name,
-      versions: known,
-      live: found.live,
-    });
+/** Gives a version an alias with a URL, open to whom the live one's is: numbers have no URLs. */
+function addDoor(draft: Draft, alias: string, version: Arg, auth: 'iam' | 'none'): {readonly $ref: string} {
+  const {name, add} = draft;
+  const authType = auth === 'none' ? 'NONE' : 'AWS_IAM';
+  add('alias', 'lambda:CreateAlias', {name, alias, version}, [], 'a URL belongs to an alias');
+  const why = 'it is asked as the live version is';
+  add('url', 'lambda:CreateFunctionUrlConfig', {name, alias, authType}, [], why);
+  for (const {sid, permission} of auth === 'none' ? PUBLIC : []) {
+    add(`permit-${sid}`, 'lambda:AddPermission', {name, alias, sid, permission}, [], why);
   }
-  if (target.version === found.live) return makePlan('aws', fn.name, [], placeOf(have));
+  add('known', 'lambda:WaitUrlKnown', {name, alias}, [], 'requests find a new URL a little later');
+  return {$ref: 'url.url'};
+}
+
+/** Deletes every twin, and takes its mark from what is published next. */
+export function planTidy(fn: FunctionRef, options: AwsOptions, have: Have): Plan {
+  const found = have.fn?.ours === true && have.fn.state !== 'Deleting' ? have.fn : null;
   const draft = openDraft(fn.name, options, have);
-  const live = found.versions.find(({version}) => version === found.live);
-  addGoingLive(draft, {
-    version: target.version,
-    found,
-    warm: warmthOf(found),
-    warmChanges: [],
-    changes: [
-      {path: 'version', from: found.live, to: target.version},
-      ...(live?.image === target.image ? [] : [{path: 'image', from: live?.image ?? null, to: target.image}]),
-    ],
-    why: `version ${target.version} shall be live again`,
-    reserved: found.reserved,
-  });
+  if (found !== null) {
+    addTidying(draft, found);
+    addUnmarking(draft, found);
+  }
   return makePlan('aws', fn.name, draft.steps, placeOf(have));
+}
+
+function addUnmarking(draft: Draft, found: FunctionFound): void {
+  if (found.declared.nonce === null || found.live === null) return;
+  const {name, add} = draft;
+  const revision = addSettled(draft, found);
+  const args = {name, like: found.live, nonce: null, revision};
+  add('unmark', 'lambda:UpdateFunctionConfiguration', args, [], 'a cold start marked it');
+  const expected = {configuration: null, image: null, nonce: null};
+  const wait = {name, expected, after: revision};
+  add('unmarked', 'lambda:WaitFunctionUpdated', wait, [], 'nothing else can be written before');
 }

@@ -15,10 +15,11 @@ import type {AwsOptions} from '../options.ts';
 import {monthlyWarmUsd} from '../prices.ts';
 import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../settings.ts';
 import {authOf} from './access.ts';
-import {made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
-import {addGoingLive, addTidying} from './live.ts';
+import {addSettled, made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
+import {addGoingLive} from './live.ts';
 import {refuseSettings, refuseTaken} from './refuse.ts';
 import {addTriggers} from './triggers.ts';
+import {addTidying} from './twins.ts';
 import {addWarmth, warmChanges, warmOf} from './warmth.ts';
 
 /**
@@ -249,11 +250,11 @@ function addFunction(draft: Draft, fn: FunctionSpec, uri: Arg): void {
       why: 'requests go where the alias points',
       reserved: reserved.most,
     });
-    if (found !== null) addTidying(draft, found);
   } else {
     addWarmth(draft, found?.live ?? '', warmed, fn.warm, warmChanges(warmed, fn.warm));
   }
   reserved.after();
+  if (found !== null) addTidying(draft, found);
 }
 
 interface Updating {
@@ -296,13 +297,7 @@ function addUpdates({
     (movesRepository && found.latest['image'] === fn.image);
   if (!configures && !updatesCode) return;
 
-  let revision: Arg = found.revision;
-  if (found.lastUpdate === 'InProgress' || found.state === 'Pending') {
-    const anything = {configuration: null, image: null, nonce: null};
-    const args = {name, expected: anything, afterFailure: true};
-    add('settled', 'lambda:WaitFunctionUpdated', args, [], 'an earlier change is under way');
-    revision = {$ref: 'settled.revision'};
-  }
+  let revision = addSettled(draft, found);
   if (configures) {
     const mine = named((path) => !isOfCode(path));
     const why = mine.length > 0 ? 'its settings differ' : 'it shall say which image it is of';

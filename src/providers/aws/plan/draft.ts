@@ -1,5 +1,5 @@
 import type {Arg, Change, Step} from '../../../core/plan.ts';
-import type {Have} from '../have.ts';
+import type {FunctionFound, Have} from '../have.ts';
 import {OWNER_TAG} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
 
@@ -29,6 +29,15 @@ export function openDraft(name: string, options: AwsOptions, have: Have): Draft 
     steps,
     add: (id, op, args, changes, why) => void steps.push({id, op, args: {at, ...args}, changes, why}),
   };
+}
+
+/** Waits for an earlier change that is under way, and says which revision the next one is made to. */
+export function addSettled({name, add}: Draft, found: FunctionFound): Arg {
+  if (found.lastUpdate !== 'InProgress' && found.state !== 'Pending') return found.revision;
+  const anything = {configuration: null, image: null, nonce: null};
+  const args = {name, expected: anything, afterFailure: true};
+  add('settled', 'lambda:WaitFunctionUpdated', args, [], 'an earlier change is under way');
+  return {$ref: 'settled.revision'};
 }
 
 /** What everything that thaw makes is tagged with. */

@@ -1,6 +1,6 @@
 import type {Warmth} from '../../../core/function.ts';
 import type {Arg, Change} from '../../../core/plan.ts';
-import type {FunctionFound, VersionFound} from '../have.ts';
+import type {FunctionFound} from '../have.ts';
 import type {Draft} from './draft.ts';
 import {addCooling, addWarmth, warmOf, type WarmFound} from './warmth.ts';
 
@@ -46,35 +46,5 @@ export function addGoingLive(draft: Draft, going: GoingLive): void {
     if (from !== null) addCooling(draft, from, before);
     moving();
     addWarmth(draft, version, already, warm, warmChanges, now);
-  }
-}
-
-/**
- * Versions that are of no use: a forced cold start leaves a twin of the live version behind. Of twins the live one
- * counts, else the newest.
- */
-export function spareTwins({versions, live}: FunctionFound): readonly VersionFound[] {
-  const byVersion = new Map(versions.map((version) => [version.version, version]));
-  const rootOf = (version: VersionFound): string => {
-    const before = version.replaces === null ? undefined : byVersion.get(version.replaces);
-    return before === undefined ? (version.replaces ?? version.version) : rootOf(before);
-  };
-  const families = new Map<string, VersionFound[]>();
-  for (const version of versions) {
-    const root = rootOf(version);
-    families.set(root, [...(families.get(root) ?? []), version]);
-  }
-  return [...families.values()].flatMap((family) => {
-    const kept = family.find(({version}) => version === live) ?? family.at(-1);
-    return family.filter((version) => version !== kept);
-  });
-}
-
-/** Adds the deletion of versions that a forced cold start has left behind, but for the one that is live until now. */
-export function addTidying(draft: Draft, found: FunctionFound): void {
-  for (const {version} of spareTwins(found)) {
-    if (version === found.live) continue;
-    const why = 'a forced cold start left it behind';
-    draft.add(`tidy-${version}`, 'lambda:DeleteFunction', {name: draft.name, version}, [], why);
   }
 }

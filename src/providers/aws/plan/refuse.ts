@@ -142,10 +142,14 @@ export function refuseTaken({name}: FunctionRef, options: AwsOptions, have: Have
 }
 
 /** @throws ThawError NOT_DEPLOYED */
-export function deployed({name}: FunctionRef, {fn, account}: Have): FunctionFound & {readonly live: string} {
+export function deployed(ref: FunctionRef, have: Have): FunctionFound & {readonly live: string} {
+  const {fn} = have;
   if (fn !== null && fn.ours && fn.live !== null && fn.state !== 'Deleting') return {...fn, live: fn.live};
-  throw new ThawError('NOT_DEPLOYED', `${name} is not deployed to aws in ${account.region}`, {
+  throw notDeployed(ref, have);
+}
+
+export const notDeployed = ({name}: FunctionRef, {account}: Have): ThawError =>
+  new ThawError('NOT_DEPLOYED', `${name} is not deployed to aws in ${account.region}`, {
     provider: 'aws',
     function: name,
   });
-}

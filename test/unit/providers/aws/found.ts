@@ -37,11 +37,7 @@ export const nothing: Have = {
 };
 
 /** A version as it is after a deploy of the example. */
-export function version(
-  number: string,
-  fn: FunctionSpec = spec,
-  replaces: string | null = null,
-): VersionFound {
+export function version(number: string, fn: FunctionSpec = spec, nonce: string | null = null): VersionFound {
   const settings = wantedSettings(fn, options, ROLE);
   return {
     version: number,
@@ -49,7 +45,7 @@ export function version(
     image: fn.image,
     settings,
     state: 'Active',
-    replaces,
+    nonce,
   };
 }
 
@@ -69,6 +65,7 @@ export function deployed(change: Partial<FunctionFound> = {}, fn: FunctionSpec =
     imageUri: `${URI}@${fn.image}`,
     versions: [version('1', fn)],
     live: '1',
+    coldAliases: [],
     reserved: 10,
     url: {url: 'https://abc.lambda-url.eu-central-1.on.aws/', auth: 'iam'},
     statements: [],

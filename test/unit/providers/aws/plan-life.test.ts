@@ -1,7 +1,11 @@
 import {describe, expect, it} from 'vitest';
 import {ThawError} from '../../../../src/core/errors.ts';
 import {describeFunction} from '../../../../src/providers/aws/describe.ts';
-import {planChill, planRollback} from '../../../../src/providers/aws/plan/chill.ts';
+import type {Have} from '../../../../src/providers/aws/have.ts';
+import {parseOptions} from '../../../../src/providers/aws/options.ts';
+import {planChill, planTidy} from '../../../../src/providers/aws/plan/chill.ts';
+import {planDeploy} from '../../../../src/providers/aws/plan/deploy.ts';
+import {planRollback} from '../../../../src/providers/aws/plan/rollback.ts';
 import {planTeardown} from '../../../../src/providers/aws/plan/teardown.ts';
 import {planWarm} from '../../../../src/providers/aws/plan/warm.ts';
 import {changesOf, IMAGE_B, NAME, nothing, opsOf, options, site, spec, version} from './found.ts';
@@ -60,40 +64,112 @@ describe('warming', () => {
   });
 });
 
-describe('a chill', () => {
-  it('lets a twin of the live version go live, of which nothing ran', () => {
-    const plan = planChill(fn, options, site());
+describe('a cold start', () => {
+  const leftBehind = site({
+    versions: [version('1'), version('2', spec, 'abc')],
+    coldAliases: [{name: 'thaw-cold-abc', version: '2'}],
+    declared: {image: spec.image, nonce: 'abc'},
+  });
+
+  it('is asked of a twin of the live version, through an alias with a URL of its own', () => {
+    const {plan, deployment} = planChill(fn, options, site());
     expect(opsOf(plan)).toEqual([
       'UpdateFunctionConfiguration',
       'WaitFunctionUpdated',
       'PublishVersion',
       'WaitVersionActive',
-      'UpdateAlias',
+      'CreateAlias',
+      'CreateFunctionUrlConfig',
+      'WaitUrlKnown',
     ]);
-    expect(plan.steps[0]?.args).toMatchObject({like: '1', nonce: '1'});
+    const {nonce} = plan.steps[0]?.args ?? {};
+    expect(plan.steps[0]?.args).toMatchObject({like: '1', nonce: expect.stringMatching(/^[\da-f]{10}$/)});
     expect(changesOf(plan)).toEqual([]);
+    expect(plan.steps.map(({args}) => args['alias'] ?? null).filter(Boolean)).toEqual(
+      Array(3).fill(`thaw-cold-${nonce as string}`),
+    );
+    expect(deployment).toMatchObject({
+      url: {$ref: 'url.url'},
+      image: spec.image,
+      version: {$ref: 'publish.version'},
+      handle: {qualifier: `thaw-cold-${nonce as string}`, via: 'url', auth: 'iam'},
+    });
+  });
+
+  it('lets anybody ask the twin where anybody may ask the live version', () => {
+    const open = site({url: {url: 'https://abc.lambda-url.eu-central-1.on.aws/', auth: 'none'}});
+    const {plan} = planChill(fn, options, open);
+    const permissions = plan.steps.filter(({op}) => op === 'lambda:AddPermission');
+    expect(permissions.map(({args}) => args['sid'])).toEqual(['thaw-url', 'thaw-url-invoke']);
+    expect(permissions.every(({args}) => String(args['alias']).startsWith('thaw-cold-'))).toBe(true);
+  });
+
+  it('is asked by number where the function is asked directly', () => {
+    for (const have of [site(), site({url: null})]) {
+      const {plan, deployment} = planChill(fn, parseOptions({invoke: 'direct'}), have);
+      expect(opsOf(plan).at(-1)).toBe('WaitVersionActive');
+      expect(deployment.handle).toMatchObject({qualifier: {$ref: 'publish.version'}, via: 'direct'});
+      expect(deployment.url).toEqual({
+        $join: [expect.stringMatching(/invocations\?Qualifier=$/), {$ref: 'publish.version'}],
+      });
+    }
+  });
+
+  it('has a mark that no version had, and the same one for what is the same', () => {
+    const nonceOf = (have: Have): unknown =>
+      planChill(fn, options, have).plan.steps.find(({id}) => id === 'nonce')?.args['nonce'];
+    const marks = [site(), site({revision: 'revision-8'}), leftBehind].map(nonceOf);
+    expect(new Set(marks).size).toBe(3);
+    expect(nonceOf(site())).toBe(marks[0]);
   });
 
   it('brings back the code of the live version first, where the newest is another', () => {
     const latest = {...site().fn?.latest, image: IMAGE_B};
-    const plan = planChill(fn, options, site({...two, latest, live: '1'}));
+    const {plan} = planChill(fn, options, site({...two, latest, live: '1'}));
     expect(opsOf(plan)[0]).toBe('UpdateFunctionCode');
     expect(plan.steps[0]?.args['image']).toBe(spec.image);
   });
 
-  it('keeps as many ready as were, and deletes earlier twins but the live one', () => {
-    const versions = [version('1'), version('2', spec, '1')];
-    const twice = site({versions, live: '2', provisioned: [{...provisioned[0]!, version: '2'}]});
-    const plan = planChill(fn, options, twice);
-    expect(opsOf(plan).slice(-5)).toEqual([
-      'PutProvisionedConcurrencyConfig',
-      'WaitProvisioned',
-      'UpdateAlias',
-      'DeleteProvisionedConcurrencyConfig',
+  it('leaves what is kept ready alone, and needs an instance beside it', () => {
+    const {plan} = planChill(fn, options, site({provisioned}));
+    expect(opsOf(plan).filter((op) => /Provisioned|UpdateAlias/.test(op))).toEqual([]);
+    expect(() => planChill(fn, options, site({provisioned, reserved: 2}))).toThrow(
+      'none is left to start cold',
+    );
+  });
+
+  it('deletes first what earlier ones have left behind', () => {
+    expect(opsOf(planChill(fn, options, leftBehind).plan).slice(0, 4)).toEqual([
+      'DeleteFunctionUrlConfig',
+      'DeleteAlias',
+      'DeleteFunction',
+      'UpdateFunctionConfiguration',
+    ]);
+  });
+
+  it('is tidied up: its alias, its version, and its mark on what is published next', () => {
+    const plan = planTidy(fn, options, leftBehind);
+    expect(opsOf(plan)).toEqual([
+      'DeleteFunctionUrlConfig',
+      'DeleteAlias',
+      'DeleteFunction',
+      'UpdateFunctionConfiguration',
+      'WaitFunctionUpdated',
+    ]);
+    expect(changesOf(plan)).toEqual(['DeleteAlias cold.alias', 'DeleteFunction cold.version']);
+    expect(plan.steps[2]?.args['version']).toBe('2');
+    expect(plan.steps[3]?.args).toMatchObject({like: '1', nonce: null});
+    for (const have of [site(), nothing, site({...leftBehind.fn, ours: false})]) {
+      expect(planTidy(fn, options, have).steps).toEqual([]);
+    }
+  });
+
+  it('is tidied up by a deploy as well', () => {
+    expect(opsOf(planDeploy(spec, options, leftBehind))).toEqual([
+      'DeleteFunctionUrlConfig',
+      'DeleteAlias',
       'DeleteFunction',
     ]);
-    expect(plan.steps.at(-1)?.args['version']).toBe('1');
-    expect(plan.facts['note']).toContain('prewarmed');
   });
 
   it('needs a deployment', () => notDeployed(() => planChill(fn, options, nothing)));
@@ -120,8 +196,9 @@ describe('a rollback', () => {
   });
 
   it('is refused where there is no such version, a twin being none', () => {
-    const twins = [version('1'), version('2', spec, '1')];
+    const twins = [version('1', spec, 'abc'), version('2'), version('3', spec, 'def')];
     notDeployed(() => planRollback(fn, options, site({versions: twins, live: '2'}), null));
+    notDeployed(() => planRollback(fn, options, site({versions: twins, live: '2'}), '3'));
     notDeployed(() => planRollback(fn, options, site(two), '9'));
     notDeployed(() => planRollback(fn, options, nothing, null));
   });
@@ -166,8 +243,8 @@ describe('a status', () => {
     expect(describeFunction(fn, options, site()).state).toBe('ready');
   });
 
-  it('shows of twins the live one alone', () => {
-    const versions = [version('1'), version('2', spec, '1')];
+  it('shows no twin of a cold start among the versions', () => {
+    const versions = [version('1', spec, 'abc'), version('2'), version('3', spec, 'def')];
     const status = describeFunction(fn, options, site({versions, live: '2'}));
     expect(status.versions.map(({version, live}) => [version, live])).toEqual([['2', true]]);
     expect(status.deployment).toMatchObject({

@@ -1,0 +1,65 @@
+import type {FunctionRef} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {Warmth} from '../../../core/function.ts';
+import {makePlan, type Plan} from '../../../core/plan.ts';
+import type {FunctionFound, Have, VersionFound} from '../have.ts';
+import type {AwsOptions} from '../options.ts';
+import {openDraft, placeOf} from './draft.ts';
+import {addGoingLive} from './live.ts';
+import {deployed} from './refuse.ts';
+import {twinsOf} from './twins.ts';
+import {warmOf} from './warmth.ts';
+
+/** How warm the live version is kept, for the version that takes its place. */
+function warmthOf(found: FunctionFound & {readonly live: string}): Warmth {
+  const {min, actions} = warmOf(found, found.live);
+  const ups = actions.filter(({name}) => name.endsWith('-up'));
+  const schedule = ups.flatMap((up) => {
+    const down = actions.find(({name}) => name === up.name.replace(/-up$/, '-down'));
+    return down === undefined
+      ? []
+      : [{up: up.schedule, down: down.schedule, timezone: up.timezone, min: up.min}];
+  });
+  return {min, schedule};
+}
+
+/**
+ * Moves the alias to an earlier version.
+ *
+ * @throws ThawError NOT_DEPLOYED, also if there is no such version
+ */
+export function planRollback(fn: FunctionRef, options: AwsOptions, have: Have, to: string | null): Plan {
+  const found = deployed(fn, have);
+  const twins = twinsOf(found);
+  const versions = found.versions.filter((version) => !twins.includes(version));
+  const earlier = versions.filter(({version}) => Number(version) < Number(found.live));
+  const target: VersionFound | undefined =
+    to === null ? earlier.at(-1) : versions.find(({version}) => version === to);
+  if (target === undefined) {
+    const known = versions.map(({version}) => version);
+    const wanted = to === null ? `version before ${found.live}` : `version ${to}`;
+    const message = `${fn.name} has no ${wanted} on aws; it has ${known.join(', ')}`;
+    throw new ThawError('NOT_DEPLOYED', message, {
+      provider: 'aws',
+      function: fn.name,
+      versions: known,
+      live: found.live,
+    });
+  }
+  if (target.version === found.live) return makePlan('aws', fn.name, [], placeOf(have));
+  const draft = openDraft(fn.name, options, have);
+  const live = found.versions.find(({version}) => version === found.live);
+  addGoingLive(draft, {
+    version: target.version,
+    found,
+    warm: warmthOf(found),
+    warmChanges: [],
+    changes: [
+      {path: 'version', from: found.live, to: target.version},
+      ...(live?.image === target.image ? [] : [{path: 'image', from: live?.image ?? null, to: target.image}]),
+    ],
+    why: `version ${target.version} shall be live again`,
+    reserved: found.reserved,
+  });
+  return makePlan('aws', fn.name, draft.steps, placeOf(have));
+}
