@@ -21,9 +21,10 @@ export interface ColdStarts {
   /**
    * Deletes what cold starts were made of, also after an interrupt; what is live is asked from here on.
    *
+   * @param onWork called if there is something to delete
    * @returns why that did not succeed; null if it did
    */
-  tidy(): Promise<ThawError | null>;
+  tidy(onWork?: () => void): Promise<ThawError | null>;
 }
 
 export interface ColdStartsOf {
@@ -43,12 +44,14 @@ export function openColdStarts({site, fn, context, deployment, apply}: ColdStart
       const coldStart: ColdStart = (await site.inspect(context, fn)).chill();
       asked = deploymentOfColdStart(coldStart, await apply(coldStart.plan, context));
     },
-    async tidy() {
+    async tidy(onWork = () => {}) {
       asked = deployment;
       const {aborted} = context.signal;
       const still = aborted ? {...context, signal: AbortSignal.timeout(TIDY_MS_MAX)} : context;
       try {
-        await apply((await site.inspect(still, fn)).tidy(), still);
+        const plan = (await site.inspect(still, fn)).tidy();
+        if (plan.steps.length > 0) onWork();
+        await apply(plan, still);
         return null;
       } catch (error) {
         if (error instanceof ThawError) return error;

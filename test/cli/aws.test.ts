@@ -4,7 +4,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {QUICK_PACES} from '../fakes/aws/cloud.ts';
 import {openFakeAws, type FakeAws} from '../fakes/aws/server.ts';
 import {fixture} from '../instance.ts';
-import {openBench, type Bench, type Ended} from './thaw.ts';
+import {openBench, until, type Bench, type Ended} from './thaw.ts';
 
 const SECRET = 'planted-secret-4711-Xq';
 const CONFIG = `name: credit-scoring
@@ -88,6 +88,10 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
       outputs: [{data: [30.5]}],
     });
     expect(invoked.stderr).toContain('200, cold');
+    const inventory = aws.inventory();
+    const cold = await thaw(['invoke', 'aws', '--cold', '--data', '@request.json', '--json']);
+    expect(JSON.parse(cold.stdout)).toMatchObject({class: 'cold', evidence: {ordinal: 1}});
+    expect(aws.inventory()).toEqual(inventory);
 
     const measured = await thaw([
       'benchmark',
@@ -102,8 +106,33 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
     ]);
     expect(measured.code, measured.stderr).toBe(0);
     expect(measured.stderr).not.toContain('Warning');
-    const report = JSON.parse(measured.stdout) as {providers: {cold: {n: number}; warm: {n: number}}[]};
-    expect(report.providers[0]).toMatchObject({cold: {n: 2}, warm: {n: 5}});
+    const report = JSON.parse(measured.stdout) as {
+      providers: {cold: {n: number}; warm: {n: number}; notes: string[]}[];
+    };
+    expect(report.providers[0]).toMatchObject({cold: {n: 2}, warm: {n: 5}, missed: [], failed: []});
+    // One more than asked for: the first one of a new image is apart.
+    expect(report.providers[0]?.notes).toEqual([
+      expect.stringMatching(/^3 of 3 cold starts are in aws's own record: Init Duration \d.* in the median$/),
+    ]);
+    expect(aws.inventory()).toEqual(inventory);
+    expect(aws.writes()).not.toContain('lambda:UpdateAlias');
+
+    const interrupted = bench.start(['benchmark', 'aws', '--cold', '50', '--data', '@request.json'], {
+      cwd: 'project',
+      env: {...aws.env, TOKEN: SECRET},
+    });
+    const published = (): number => aws.writes().filter((name) => name === 'lambda:PublishVersion').length;
+    const enough = published() + 2;
+    await until(async () => interrupted.exitCode !== null || published() >= enough, 'two cold starts');
+    interrupted.kill('SIGINT');
+    const ended = await interrupted.ended;
+    all.push(ended);
+    expect(ended.code, ended.stderr).toBe(130);
+    expect(ended.stderr).toContain('deleting what cold starts were made of');
+    expect(aws.inventory()).toEqual(inventory);
+
+    const resumed = await thaw(['invoke', 'aws', '--data', '@request.json']);
+    expect(resumed.stderr).toContain('200, warm');
 
     const warmed = await thaw(['warm', 'aws', '--min', '2', '--yes']);
     expect(warmed.code, warmed.stderr).toBe(0);

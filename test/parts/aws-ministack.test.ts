@@ -23,8 +23,13 @@ test('a whole life on MiniStack: deploy, plan, warm, chill, rollback, destroy', 
   await desk.apply((await desk.inspect(second)).warm({min: 0, schedule: []}), second);
   assert.equal((await status()).warmMin, 0);
 
-  await desk.chill(second);
-  assert.equal((await status()).deployment?.image, second.image.image.digest);
+  const before = await desk.deployment(second);
+  const asked = await desk.chill(second);
+  assert.notEqual(asked.url, before.url);
+  assert.deepEqual(await desk.deployment(second), before);
+  await desk.tidy(second);
+  expect((await desk.tidy(second)).steps).toEqual([]);
+  expect((await desk.plan(second)).steps).toEqual([]);
 
   await desk.apply((await desk.inspect(second)).rollback(null), second);
   assert.equal((await status()).deployment?.image, first.image.image.digest);

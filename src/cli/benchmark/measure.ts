@@ -120,7 +120,9 @@ interface MeasuredTarget {
 async function measureTarget(request: MeasureRequest, target: Target, run: OpenRun): Promise<MeasuredTarget> {
   const todo = planTarget(run, target);
   const chills = run.before !== null || todo.shots.some(({want}) => want === 'cold');
-  const {outcome: shots, left} = await tidied(target, chills, () => fireShots(request, target, run, todo));
+  const {outcome: shots, left} = await tidied(request, target, chills, () =>
+    fireShots(request, target, run, todo),
+  );
   const ended = shots.interrupted || shots.failure !== null;
   const load = todo.load === null || ended ? null : await fireLoad(request, target, run, todo.load);
   const weighed = weighEvidence([...todo.kept, ...shots.samples]);
@@ -143,18 +145,20 @@ async function measureTarget(request: MeasureRequest, target: Target, run: OpenR
 
 /** Does something with cold starts in it, and deletes what they were made of, however that ended. */
 async function tidied<T>(
-  {tidy}: Target,
+  {terminal}: MeasureRequest,
+  {run: {provider}, tidy}: Target,
   chills: boolean,
   fire: () => Promise<T>,
 ): Promise<{readonly outcome: T; readonly left: readonly string[]}> {
+  const say = (): void => terminal.note(`${provider}: deleting what cold starts were made of`);
   let outcome: T;
   try {
     outcome = await fire();
   } catch (error) {
-    if (chills) await tidy();
+    if (chills) await tidy(say);
     throw error;
   }
-  return {outcome, left: chills ? await tidy() : []};
+  return {outcome, left: chills ? await tidy(say) : []};
 }
 
 /** Asks the provider itself of the cold starts: what cannot be asked is no reason to lose what was measured. */
@@ -221,7 +225,7 @@ async function fireShots(
 
 /** The load, by the clock. A burst starts from zero: who waits for an instance then is what it is asked for. */
 async function fireLoad(
-  {request: {cold, warm}, workshop, terminal, signal}: MeasureRequest,
+  measure: MeasureRequest,
   target: Target,
   {file}: OpenRun,
   shape: LoadShape,
@@ -232,9 +236,15 @@ async function fireLoad(
     chill,
     timeoutMs,
   } = target;
+  const {
+    request: {cold, warm},
+    workshop,
+    terminal,
+    signal,
+  } = measure;
   const chills = shape.kind === 'burst';
   const {clock, http} = workshop.ports;
-  const {outcome, left} = await tidied(target, chills, async () => {
+  const {outcome, left} = await tidied(measure, target, chills, async () => {
     if (chills) await chill();
     return withTask(terminal, `${provider}: load`, async (task) => {
       await rehearse((url) => http({url, timeoutMs: 10_000, signal}), clock, signal);

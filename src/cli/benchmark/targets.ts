@@ -31,7 +31,7 @@ export interface Target {
   /** Makes the next request cold, as far as that is in anyone's power. */
   readonly chill: () => Promise<void>;
   /** Deletes what cold starts were made of. Says what a reader must know where that does not succeed. */
-  readonly tidy: () => Promise<readonly string[]>;
+  readonly tidy: (onWork: () => void) => Promise<readonly string[]>;
   /** What the provider itself recorded of some boots; null where there is nobody to ask. */
   readonly startups: ((query: StartupQuery) => Promise<readonly StartupRecord[]>) | null;
 }
@@ -82,8 +82,8 @@ export async function openDeploymentTarget(flags: DeploymentFlags): Promise<Targ
         keepConnection: shot.want === 'any',
       }),
     chill: starts.chill,
-    async tidy() {
-      const problem = await starts.tidy();
+    async tidy(onWork) {
+      const problem = await starts.tidy(onWork);
       return problem === null ? [] : [leftBehind(driver.name, problem)];
     },
     startups: (query) => site.startup(context, deployment, query),
