@@ -20,7 +20,7 @@ export default class Invoke extends ProjectCommand<typeof Invoke> {
       summary: 'The request: JSON, @file, or @- for standard input; by default samples/request.json.',
       helpValue: 'JSON|@FILE|@-',
     }),
-    cold: Flags.boolean({summary: 'End idle instances first, so that the request needs a new one.'}),
+    cold: Flags.boolean({summary: 'Make the request a cold start: no instance is there for it.'}),
   };
 
   async run(): Promise<object> {
