@@ -9,6 +9,7 @@ afterEach(async () => {
   harness = null;
 });
 
+const FAULTS = ['reset after', '500', 'throttle', '503', 'reset'] as const;
 const nameOf = (operation: string): string => operation.replace(/^lambda:/, '');
 
 it('is asked of a twin, by its number where the function is asked directly, and of nothing else', async () => {
@@ -138,3 +139,28 @@ it('is refused to one of two who make one at once', async () => {
   expect(first.version).toBe('2');
   expect(late).toMatchObject({code: 'PROVIDER_CONFLICT'});
 });
+
+it('comes to the same end, whichever of its requests is broken', async () => {
+  harness = await openAwsHarness({}, {runs: false});
+  const {aws} = harness;
+  const desk = openDesk(harness);
+  const base = baseOf(harness);
+  const open = {...base, spec: {...base.spec, triggers: [{kind: 'http' as const, auth: 'none' as const}]}};
+  await desk.deploy(open);
+  const before = await desk.endState(open);
+  const life = async (): Promise<void> => {
+    await desk.chill(open);
+    await desk.tidy(open);
+  };
+  const from = aws.requests.length;
+  await life();
+  const requests = aws.requests.length - from;
+  for (let at = 0; at < requests; at++) {
+    const fault = FAULTS[at % FAULTS.length] ?? 'reset';
+    aws.faults.at(at, fault);
+    await life().catch((error: unknown) => {
+      throw new Error(`${fault} at request ${at} of ${requests}`, {cause: error});
+    });
+    expect(await desk.endState(open), `${fault} at request ${at} of ${requests}`).toEqual(before);
+  }
+}, 120_000);
