@@ -119,6 +119,7 @@ async function packageFor(
         handler: code.handler,
         sources: await digestSources(config.dir, [...model.sources, ...code.sources], memory, signal),
         recipe: imageRecipe(config, workshop.installation.version),
+        labels: config.image.labels,
         packageDir: workshop.installation.root,
         cacheDir,
         memory,

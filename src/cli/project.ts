@@ -52,17 +52,18 @@ const providerReader: ProviderReader = {
   names: PROVIDER_NAMES,
   async read(name, options) {
     const driver = await loadDriver(name);
-    return {problems: optionProblems(driver, options), limits: driver.limits};
+    return {...readOptions(driver, options), limits: driver.limits};
   },
 };
 
+type ReadOptions = Awaited<ReturnType<ProviderReader['read']>>;
+
 /** A driver throws all that is wrong with its section at once; here it becomes a list. */
-function optionProblems(driver: Driver, options: Json): readonly Problem[] {
+function readOptions(driver: Driver, options: Json): Pick<ReadOptions, 'problems' | 'labels'> {
   try {
-    driver.open(options);
-    return [];
+    return {problems: [], labels: driver.open(options).imageLabels};
   } catch (error) {
     if (!(error instanceof ThawError) || error.code !== 'CONFIG_INVALID') throw error;
-    return error.facts['problems'] as unknown as readonly Problem[];
+    return {problems: error.facts['problems'] as unknown as readonly Problem[], labels: {}};
   }
 }

@@ -12,10 +12,12 @@ const HTTP: Trigger = {kind: 'http', auth: 'iam'};
  * `secrets`) add to the general ones.
  *
  * @param overrides the settings that each provider section states, already read
+ * @param labels what the image has to carry for its providers
  */
 export function completeConfig(
   written: WrittenConfig,
   overrides: ReadonlyMap<string, WrittenSettings>,
+  labels: {readonly [name: string]: string},
   file: string,
   fallbackProvider: string,
 ): Config {
@@ -27,7 +29,7 @@ export function completeConfig(
     dir,
     name: written.name,
     model: written.model === undefined ? null : completeModel(written.model, dir),
-    image: written.image,
+    image: {...written.image, labels},
     handler: written.handler === undefined ? null : completeHandler(written.handler, dir),
     python: completePython(written.python, dir),
     default: written.default ?? names[0] ?? fallbackProvider,

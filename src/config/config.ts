@@ -67,6 +67,8 @@ export interface Config {
     /** `auto`, `host` or a reference. */
     readonly base: string;
     readonly platform: Platform;
+    /** What the options of providers ask for. */
+    readonly labels: {readonly [name: string]: string};
   };
   readonly handler: Handler | null;
   readonly python: PythonConfig;

@@ -15,11 +15,15 @@ const CONFIG_FILE = 'thaw.yaml';
 /** What the configuration has to ask of providers, which it does not know itself. */
 export interface ProviderReader {
   readonly names: readonly string[];
-  /** What is wrong with a provider's own options, and its limits. */
+  /** What is wrong with a provider's own options, the labels that an image needs for them, and its limits. */
   read(
     name: string,
     options: Json,
-  ): Promise<{readonly problems: readonly Problem[]; readonly limits: Limits}>;
+  ): Promise<{
+    readonly problems: readonly Problem[];
+    readonly labels: {readonly [name: string]: string};
+    readonly limits: Limits;
+  }>;
 }
 
 /**
@@ -53,7 +57,13 @@ export async function loadConfig(file: string, providers: ProviderReader): Promi
   const checked = checkAgainst(configSchema, source.value ?? {});
   const sections = await readSections(source.value, providers);
   const config = checked.value
-    ? completeConfig(checked.value, sections.overrides, resolve(file), providers.names[0] ?? '')
+    ? completeConfig(
+        checked.value,
+        sections.overrides,
+        sections.labels,
+        resolve(file),
+        providers.names[0] ?? '',
+      )
     : null;
   const problems = [...checked.problems, ...handlerProblems(source.value ?? {}), ...sections.problems];
   if (config) {
@@ -71,6 +81,7 @@ export async function loadConfig(file: string, providers: ProviderReader): Promi
 interface Sections {
   readonly problems: readonly Problem[];
   readonly overrides: ReadonlyMap<string, WrittenSettings>;
+  readonly labels: {readonly [name: string]: string};
   readonly limits: ReadonlyMap<string, Limits>;
 }
 
@@ -78,6 +89,7 @@ interface Sections {
 async function readSections(document: unknown, providers: ProviderReader): Promise<Sections> {
   const problems: Problem[] = [];
   const overrides = new Map<string, WrittenSettings>();
+  const labels: {[name: string]: string} = {};
   const limits = new Map<string, Limits>();
   for (const [name, section] of Object.entries(memberOf(document, 'providers') ?? {})) {
     const path = ['providers', name];
@@ -89,12 +101,13 @@ async function readSections(document: unknown, providers: ProviderReader): Promi
     const options = isObject(section) ? section : {};
     const read = await providers.read(name, optionsOf(options));
     problems.push(...read.problems.map(below).map(withSettingKeys));
+    Object.assign(labels, read.labels);
     limits.set(name, read.limits);
     const stated = checkAgainst(settingsSchema, pickSettings(options));
     problems.push(...stated.problems.map(below));
     if (stated.value) overrides.set(name, stated.value);
   }
-  return {problems, overrides, limits};
+  return {problems, overrides, labels, limits};
 }
 
 function defaultProblems(config: Config, names: readonly string[]): Problem[] {

@@ -31,6 +31,8 @@ export interface Limits {
   /** `chill`: once the plan of a cold start is applied, the next request to what it names is cold. */
   readonly forceCold: 'chill' | 'no';
   readonly rollback: boolean;
+  /** Instances may go on from a snapshot of one that has started already, where the options ask for it. */
+  readonly snapshots: boolean;
   /** Whether what runs is the image itself, with its limits, or only its contents. */
   readonly runsImage: boolean;
 }
@@ -143,6 +145,8 @@ export interface DriverSpec<O, H> {
   readonly optionsSchema: JsonObject;
   /** @throws ThawError CONFIG_INVALID */
   options(raw: Json): O;
+  /** Labels that an image has to have for what the options ask for. */
+  imageLabels(options: O): {readonly [name: string]: string};
   /** Reads only. */
   inspect(context: Context, fn: FunctionRef, options: O): Promise<H>;
   describe(fn: FunctionRef, options: O, have: H): Status;
@@ -182,6 +186,7 @@ export interface Driver {
 
 /** A driver with its options. */
 export interface Site {
+  readonly imageLabels: {readonly [name: string]: string};
   inspect(context: Context, fn: FunctionRef): Promise<View>;
   invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
   startup(context: Context, deployment: Deployment, query: StartupQuery): Promise<readonly StartupRecord[]>;
@@ -230,6 +235,7 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
     open(rawOptions) {
       const options = spec.options(rawOptions);
       return {
+        imageLabels: spec.imageLabels(options),
         inspect: async (context, fn) => view(fn, options, await spec.inspect(context, fn, options)),
         invoke: (context, deployment, request) => spec.invoke(context, deployment, request),
         startup: (context, deployment, query) => spec.startup(context, deployment, query),

@@ -35,6 +35,8 @@ export interface BuildInput {
   /** Of these the image only keeps record, so that a later command can tell whether it is stale. */
   readonly sources: Image['sources'];
   readonly recipe: Digest;
+  /** Beside thaw's own. */
+  readonly labels?: {readonly [name: string]: string};
   /** The folder of the installed package, with `dist/` in it. */
   readonly packageDir: string;
   /** Layers are kept here, to be used again. */
@@ -163,7 +165,7 @@ const PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** Stacks the layers, those that change rarely first and none that is empty, and says how the image is started. */
 export function planImage(
-  {name, platform, epochSeconds}: Pick<BuildInput, 'name' | 'platform' | 'epochSeconds'>,
+  {name, platform, epochSeconds, labels}: Pick<BuildInput, 'name' | 'platform' | 'epochSeconds' | 'labels'>,
   parts: ImageParts,
 ): ImagePlan {
   const {base, runtime, serve} = parts;
@@ -182,6 +184,7 @@ export function planImage(
       user: `${NONROOT}:${NONROOT}`,
       workingDir: '/opt/thaw',
       labels: {
+        ...labels,
         'org.opencontainers.image.title': name,
         ...(base.digest === null ? {} : {'org.opencontainers.image.base.digest': base.digest}),
         'thaw.function': name,

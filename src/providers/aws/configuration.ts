@@ -10,6 +10,7 @@ export type Configuration = {
   readonly ephemeralStorageMb: number;
   readonly vpc: {readonly subnets: readonly string[]; readonly securityGroups: readonly string[]} | null;
   readonly kmsKey: string | null;
+  readonly snapStart: boolean;
   readonly variables: {readonly [name: string]: string};
 };
 
@@ -24,6 +25,7 @@ export function requestOf({
   ephemeralStorageMb,
   vpc,
   kmsKey,
+  snapStart,
   variables,
 }: Configuration) {
   return {
@@ -34,17 +36,19 @@ export function requestOf({
     // Empty lists take a function out of its VPC, and no text gives it Lambda's own key back.
     VpcConfig: {SubnetIds: [...(vpc?.subnets ?? [])], SecurityGroupIds: [...(vpc?.securityGroups ?? [])]},
     KMSKeyArn: kmsKey ?? '',
+    SnapStart: {ApplyOn: snapStart ? 'PublishedVersions' : 'None'} as const,
     Environment: {Variables: {...variables}},
   };
 }
 
 /** The members of CreateFunction: what a new function does not have is left out. */
 export function creationOf(configuration: Configuration) {
-  const {VpcConfig, KMSKeyArn, ...members} = requestOf(configuration);
+  const {VpcConfig, KMSKeyArn, SnapStart, ...members} = requestOf(configuration);
   return {
     ...members,
     ...(configuration.vpc === null ? {} : {VpcConfig}),
     ...(configuration.kmsKey === null ? {} : {KMSKeyArn}),
+    ...(configuration.snapStart ? {SnapStart} : {}),
   };
 }
 
@@ -59,6 +63,7 @@ export function configurationOf(found: FunctionConfiguration): Configuration {
     ephemeralStorageMb: found.EphemeralStorage?.Size ?? 512,
     vpc: subnets.length === 0 ? null : {subnets, securityGroups},
     kmsKey: found.KMSKeyArn || null,
+    snapStart: found.SnapStart?.ApplyOn === 'PublishedVersions',
     variables: {...found.Environment?.Variables},
   };
 }

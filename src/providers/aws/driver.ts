@@ -7,6 +7,7 @@ import {inspectFunction} from './inspect.ts';
 import {invokeFunction} from './invoke.ts';
 import {limits} from './limits.ts';
 import {readLogs} from './logs.ts';
+import {SNAP_START_LABELS} from './names.ts';
 import {createOps} from './ops/index.ts';
 import {optionsSchema, parseOptions, type AwsOptions} from './options.ts';
 import {planChill, planTidy} from './plan/chill.ts';
@@ -26,6 +27,7 @@ export function createAwsDriver(): Driver {
     limits,
     optionsSchema,
     options: parseOptions,
+    imageLabels: ({snapStart}) => (snapStart ? SNAP_START_LABELS : {}),
     inspect: (context, fn, options) => inspectFunction(openAws, context, fn, options),
     describe: describeFunction,
     plan: planDeploy,

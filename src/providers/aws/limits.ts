@@ -19,5 +19,6 @@ export const limits: Limits = {
   whenFull: 'refuse',
   forceCold: 'chill',
   rollback: true,
+  snapshots: true,
   runsImage: true,
 };

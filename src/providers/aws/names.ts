@@ -14,6 +14,9 @@ export const NONCE_VARIABLE = 'THAW_NONCE';
 export const SECRETS_VARIABLE = 'THAW_SECRETS';
 export const OWN_VARIABLES: readonly string[] = [IMAGE_VARIABLE, NONCE_VARIABLE, SECRETS_VARIABLE];
 
+/** What lets Lambda make snapshots of an image's instances. */
+export const SNAP_START_LABELS = {'com.amazonaws.lambda.feature.snapstart': 'Allow'} as const;
+
 /** Lets functions write their log. */
 export const BASIC_EXECUTION = 'service-role/AWSLambdaBasicExecutionRole';
 /** Lets functions have network interfaces in a VPC, and write their log. */

@@ -27,6 +27,8 @@ export type AwsOptions = {
   readonly tags: {readonly [key: string]: string};
   /** How thaw itself calls the function: through its URL, or through Lambda's own API. */
   readonly invoke: 'url' | 'direct';
+  /** Instances go on from a snapshot of one that has started already. */
+  readonly snapStart: boolean;
 };
 
 /** What CloudWatch Logs takes. */
@@ -119,6 +121,11 @@ export const optionsSchema: JsonObject = {
       description:
         "How thaw itself calls the function: through its URL, or through Lambda's own API. Without an HTTP trigger there is no URL.",
     },
+    snapStart: {
+      type: 'boolean',
+      default: false,
+      description: 'Instances go on from a snapshot of one that has started already.',
+    },
   },
 };
 
@@ -208,6 +215,12 @@ export function parseOptions(raw: Json): AwsOptions {
   const invoke = valueOf('invoke');
   if (invoke !== 'url' && invoke !== 'direct') wrong('invoke', 'url or direct', invoke);
 
+  const snapStart = valueOf('snapStart');
+  if (typeof snapStart !== 'boolean') wrong('snapStart', 'true or false', snapStart);
+  else if (snapStart && (ephemeralStorageMb ?? 0) > EPHEMERAL_MB.min) {
+    wrong('ephemeralStorage', '512Mi where snapStart is true', storage);
+  }
+
   if (problems.length > 0) {
     const all = problems.map(({path, message}) => [...path, message].join(' ')).join('; ');
     throw new ThawError('CONFIG_INVALID', `providers.aws: ${all}`, {problems});
@@ -225,6 +238,7 @@ export function parseOptions(raw: Json): AwsOptions {
     logRetentionDays: retention as number | null,
     tags: tags as AwsOptions['tags'],
     invoke: invoke as AwsOptions['invoke'],
+    snapStart: snapStart as boolean,
   };
 }
 

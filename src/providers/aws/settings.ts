@@ -35,8 +35,17 @@ export function settingsOf(
   fingerprint: FingerprintFn,
   secrets: SecretsNow = new Map(),
 ): Settings {
-  const {MemorySize, Timeout, Role, Architectures, EphemeralStorage, VpcConfig, KMSKeyArn, Environment} =
-    configuration;
+  const {
+    MemorySize,
+    Timeout,
+    Role,
+    Architectures,
+    EphemeralStorage,
+    VpcConfig,
+    KMSKeyArn,
+    SnapStart,
+    Environment,
+  } = configuration;
   const variables = Object.entries(Environment?.Variables ?? {});
   const references = referencesIn(configuration);
   // What the store holds may have changed since.
@@ -54,6 +63,7 @@ export function settingsOf(
     'options.ephemeralStorageMb': EphemeralStorage?.Size ?? EPHEMERAL_MB,
     'options.vpc': subnets.length === 0 ? null : {subnets, securityGroups},
     'options.kmsKey': KMSKeyArn || null,
+    'options.snapStart': SnapStart?.ApplyOn === 'PublishedVersions',
     ...Object.fromEntries(
       variables
         .filter(([name]) => !OWN_VARIABLES.includes(name) && !Object.hasOwn(references, name))
@@ -83,6 +93,7 @@ export function wantedSettings(fn: FunctionSpec, options: AwsOptions, role: stri
     'options.ephemeralStorageMb': options.ephemeralStorageMb,
     'options.vpc': options.vpc,
     'options.kmsKey': options.kmsKey,
+    'options.snapStart': options.snapStart,
     ...Object.fromEntries(Object.entries(fn.env).map(([name, mark]) => [`env.${name}`, mark])),
     ...Object.fromEntries(Object.entries(fn.secrets).map(([name, source]) => [`secrets.${name}`, source])),
   };
@@ -104,6 +115,7 @@ export function configurationArg(
     ephemeralStorageMb: options.ephemeralStorageMb,
     vpc: options.vpc,
     kmsKey: options.kmsKey,
+    snapStart: options.snapStart,
     variables: {
       ...Object.fromEntries(Object.keys(fn.env).map((name) => [name, {$secret: name}])),
       [IMAGE_VARIABLE]: fn.image,

@@ -20,6 +20,7 @@ export const localDriver: Driver = defineDriver<LocalOptions, Have>({
   limits,
   optionsSchema,
   options: parseOptions,
+  imageLabels: () => ({}),
   inspect: inspectFunction,
   describe: describeFunction,
   plan: planDeploy,

@@ -23,5 +23,6 @@ export const limits: Limits = {
   whenFull: 'wait',
   forceCold: 'chill',
   rollback: true,
+  snapshots: false,
   runsImage: false,
 };

@@ -68,14 +68,16 @@ export async function openAwsHarness(
     thawVersion: '0.0.1',
     fingerprintKey: randomBytes(32),
   };
+  // As `thaw package` makes them where the options ask for it.
+  const {imageLabels: labels} = createAwsDriver().open({snapStart: true});
   const rows = {name: 'features', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4]};
   return {
     aws,
     driver: createAwsDriver(),
     context,
     images: [
-      await makeSmallImage(join(dir, 'first'), {name: NAME, label: 'first'}),
-      await makeSmallImage(join(dir, 'second'), {name: NAME, label: 'second'}),
+      await makeSmallImage(join(dir, 'first'), {name: NAME, label: 'first', labels}),
+      await makeSmallImage(join(dir, 'second'), {name: NAME, label: 'second', labels}),
     ],
     options,
     spec: {

@@ -24,6 +24,7 @@ const limits: Limits = {
   whenFull: 'wait',
   forceCold: 'chill',
   rollback: true,
+  snapshots: false,
   runsImage: false,
 };
 
@@ -38,7 +39,9 @@ const providers: ProviderReader = {
       unknownKey: true,
       knownKeys: known,
     }));
-    return {problems, limits};
+    const {engine} = options as {engine?: string};
+    const labels: {[name: string]: string} = engine === undefined ? {} : {[`engine.${engine}`]: 'Allow'};
+    return {problems, labels, limits};
   },
 };
 
@@ -115,8 +118,15 @@ providers:
   it('says what the image stands on and what it is for, each alone', async () => {
     const imageOf = async (section: string) =>
       (await load(`name: scoring\nmodel: {path: model.onnx}\nimage: ${section}\n`)).image;
-    expect(await imageOf('{base: host}')).toEqual({base: 'host', platform: 'linux/amd64'});
-    expect(await imageOf('{platform: linux/arm64}')).toEqual({base: 'auto', platform: 'linux/arm64'});
+    expect(await imageOf('{base: host}')).toMatchObject({base: 'host', platform: 'linux/amd64'});
+    expect(await imageOf('{platform: linux/arm64}')).toMatchObject({base: 'auto', platform: 'linux/arm64'});
+  });
+
+  it('gives the image every label that the options of a provider ask for', async () => {
+    const plain = 'name: scoring\nmodel: {path: model.onnx}\n';
+    expect((await load(plain)).image.labels).toEqual({});
+    const two = 'providers:\n  local: {engine: a}\n  elsewhere: {engine: b}\n';
+    expect((await load(plain + two)).image.labels).toEqual({'engine.a': 'Allow', 'engine.b': 'Allow'});
   });
 
   it('reads a handler in Python, which may bring its own model', async () => {

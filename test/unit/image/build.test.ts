@@ -60,6 +60,8 @@ describe('planning an image', () => {
       SSL_CERT_FILE: '/etc/ssl/certs/ca-certificates.crt',
     });
     const all = await parts(null);
+    const labels = {'an.other': 'Allow', 'thaw.function': 'no other'};
+    expect(planImage({...what, labels}, all).config.labels).toEqual({...config.labels, 'an.other': 'Allow'});
     const bare = planImage(what, {...all, base: {...all.base, certificates: null}});
     expect(bare.config.env).not.toHaveProperty('SSL_CERT_FILE');
   });

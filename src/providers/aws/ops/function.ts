@@ -54,10 +54,13 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const latest = await mustReadLatest(job);
     const expected = {configuration: wanted, image: null, nonce: null};
     if (isAsExpected(latest, expected) && latest.found.LastUpdateStatus !== 'Failed') return;
+    const {SnapStart, ...members} = requestOf(wanted);
+    // Of images it is spoken of only where that has to be.
+    const snaps = configurationOf(latest.found).snapStart !== wanted.snapStart ? {SnapStart} : {};
     const lambda = await job.aws.lambda();
     await job.ask('lambda:UpdateFunctionConfiguration', name, () =>
       lambda.updateFunctionConfiguration(
-        {FunctionName: name, ...requestOf(wanted), ...revisionOf(args['revision'])},
+        {FunctionName: name, ...members, ...snaps, ...revisionOf(args['revision'])},
         how,
       ),
     );

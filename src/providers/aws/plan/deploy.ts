@@ -30,7 +30,7 @@ import {addWarmth, warmChanges, warmOf} from './warmth.ts';
  *   name that thaw needs and is not thaw's
  */
 export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): Plan {
-  refuseSettings(fn);
+  refuseSettings(fn, options);
   refuseTaken(fn, options, have);
   const draft = openDraft(fn.name, options, have);
   addLogGroup(draft);

@@ -16,7 +16,7 @@ const RESERVED =
   /^(AWS_(REGION|DEFAULT_REGION|EXECUTION_ENV|ACCESS_KEY(_ID)?|SECRET_ACCESS_KEY|SESSION_TOKEN|LAMBDA_.*)|LAMBDA_(TASK_ROOT|RUNTIME_DIR))$/;
 
 /** @throws ThawError CONFIG_INVALID that names every setting that Lambda does not take */
-export function refuseSettings(fn: FunctionSpec): void {
+export function refuseSettings(fn: FunctionSpec, {snapStart}: AwsOptions): void {
   refuse(fn.name, [
     ...(NAME.test(fn.name)
       ? []
@@ -35,7 +35,15 @@ export function refuseSettings(fn: FunctionSpec): void {
     }),
     ...fn.triggers.flatMap(triggerProblems),
     ...warmthProblems(fn.warm, fn.scaling.maxInstances),
+    ...(snapStart ? snapStartProblems(fn.warm) : []),
   ]);
+}
+
+/** Lambda keeps no instances ready of a version that has a snapshot. */
+function snapStartProblems({min, schedule}: Warmth): Refused[] {
+  const path = min > 0 ? 'warm.min' : 'warm.schedule';
+  const message = 'none can be kept ready where providers.aws.snapStart is true';
+  return min > 0 || schedule.length > 0 ? [{path, message}] : [];
 }
 
 function triggerProblems(trigger: Trigger, index: number): Refused[] {
@@ -70,8 +78,12 @@ function triggerProblems(trigger: Trigger, index: number): Refused[] {
 }
 
 /** @throws ThawError CONFIG_INVALID for warmth that Lambda does not take */
-export function refuseWarmth(fn: FunctionRef, warm: Warmth, reserved: number | null): void {
-  refuse(fn.name, warmthProblems(warm, reserved));
+export function refuseWarmth(fn: FunctionRef, warm: Warmth, {versions, live, reserved}: FunctionFound): void {
+  const settings = versions.find(({version}) => version === live)?.settings;
+  refuse(fn.name, [
+    ...warmthProblems(warm, reserved),
+    ...(settings?.['options.snapStart'] === true ? snapStartProblems(warm) : []),
+  ]);
 }
 
 function warmthProblems({min, schedule}: Warmth, most: number | null): Refused[] {

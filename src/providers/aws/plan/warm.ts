@@ -15,7 +15,7 @@ import {addWarmth, warmChanges, warmOf} from './warmth.ts';
  */
 export function planWarm(fn: FunctionRef, options: AwsOptions, have: Have, wish: Warmth): Plan {
   const found = deployed(fn, have);
-  refuseWarmth(fn, wish, found.reserved);
+  refuseWarmth(fn, wish, found);
   const draft = openDraft(fn.name, options, have);
   const before = warmOf(found, found.live);
   addWarmth(draft, found.live, before, wish, warmChanges(before, wish));

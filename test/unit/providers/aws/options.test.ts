@@ -31,6 +31,7 @@ describe('the options of aws', () => {
       logRetentionDays: 30,
       tags: {},
       invoke: 'url',
+      snapStart: false,
     });
     const properties = optionsSchema['properties'] as {readonly [name: string]: {default: Json}};
     const defaults = Object.entries(properties).map(([name, schema]) => [name, schema.default]);

@@ -213,10 +213,10 @@ describe('a deploy plan', () => {
   });
 
   it('tidies up twins that forced cold starts left behind', () => {
-    const versions = [version('1'), version('2', spec, '1'), version('3', spec, '2')];
-    const plan = planDeploy(other, options, withB(site({versions, live: '3'})));
+    const versions = [version('1'), version('2', spec, 'abc'), version('3', spec, 'def')];
+    const plan = planDeploy(other, options, withB(site({versions, live: '1'})));
     const deleted = plan.steps.filter(({op}) => op === 'lambda:DeleteFunction');
-    expect(deleted.map(({args}) => args['version'])).toEqual(['1', '2']);
+    expect(deleted.map(({args}) => args['version'])).toEqual(['2', '3']);
   });
 });
 
