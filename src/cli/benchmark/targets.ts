@@ -81,7 +81,7 @@ export async function openDeploymentTarget(flags: DeploymentFlags): Promise<Targ
         timeoutMs,
         keepConnection: shot.want === 'any',
       }),
-    chill: starts.chill,
+    chill: () => starts.chill(),
     async tidy(onWork) {
       const problem = await starts.tidy(onWork);
       return problem === null ? [] : [leftBehind(driver.name, problem)];

@@ -115,8 +115,8 @@ it('is found and deleted by the next deploy after a run that was cut off, and by
   const second = await desk.chill(base);
   expect(second.version).not.toBe(first.version);
   const there = (await harness.inventory()).filter((name) => !before.inventory.includes(name));
-  expect(there.some((name) => name.includes(`${second.handle['qualifier'] as string}`))).toBe(true);
-  expect(there.some((name) => name.includes(`${first.handle['qualifier'] as string}`))).toBe(false);
+  expect(there.some((name) => name.includes(second.handle['qualifier'] as string))).toBe(true);
+  expect(there.some((name) => name.includes(first.handle['qualifier'] as string))).toBe(false);
   expect((await desk.inspect(base)).status.versions.map(({version}) => version)).toEqual(['1']);
   await desk.deploy(base);
   expect(await desk.endState(base)).toEqual(before);

@@ -6,7 +6,7 @@ import type {Context} from '../../../src/core/driver.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {Http} from '../../../src/core/ports.ts';
 import {createRedactor} from '../../../src/core/redact.ts';
-import {canonicalJson, type JsonObject} from '../../../src/core/json.ts';
+import {canonicalJson} from '../../../src/core/json.ts';
 import type {ApplyEvent} from '../../../src/deploy/apply.ts';
 import {baseOf, mapOps, openDesk, VALUES, type Answer, type Desk, type Wanted} from './desk.ts';
 import type {ConformanceCheck, Harness, Traits} from './harness.ts';
@@ -103,7 +103,7 @@ const tidied: ConformanceCheck = {
     assert.equal(asked.provider, live.provider);
     assert.equal(asked.function, live.function);
     assert.equal(asked.image, live.image);
-    if (canonicalJson(asked as unknown as JsonObject) !== canonicalJson(live as unknown as JsonObject)) {
+    if (canonicalJson(asked) !== canonicalJson(live)) {
       assert.deepEqual(await desk.deployment(base), live, 'something else went live');
       const next = await desk.invoke(base);
       assert.equal(next.evidence.bootId, everybody.evidence.bootId, 'everybody had to wait');

@@ -101,7 +101,7 @@ describe('a cold start', () => {
     const {plan} = planChill(fn, options, open);
     const permissions = plan.steps.filter(({op}) => op === 'lambda:AddPermission');
     expect(permissions.map(({args}) => args['sid'])).toEqual(['thaw-url', 'thaw-url-invoke']);
-    expect(permissions.every(({args}) => String(args['alias']).startsWith('thaw-cold-'))).toBe(true);
+    expect(permissions.every(({args}) => (args['alias'] as string).startsWith('thaw-cold-'))).toBe(true);
   });
 
   it('is asked by number where the function is asked directly', () => {
