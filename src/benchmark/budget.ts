@@ -46,7 +46,12 @@ function parseAmount(value: string): Pick<Budget, 'limit' | 'unit'> | null {
 export function findUnanswerable(budgets: readonly Budget[], request: RunRequest): readonly string[] {
   return budgets.flatMap(({text, group, measure}) => {
     if (group === 'load') return request.load === null ? [`${text}: no load is asked for`] : [];
-    const shots = group === 'unknown' ? request.cold + request.warm : request[group];
+    const shots =
+      group === 'unknown'
+        ? request.cold + request.warm
+        : group === 'restored'
+          ? request.cold
+          : request[group];
     const needed = isQuantile(measure) ? leastSamplesFor(QUANTILES[measure]) : 1;
     const kind = group === 'unknown' ? '' : `${group} `;
     return shots >= needed
@@ -84,8 +89,8 @@ function judge(budget: Budget, provider: ProviderReport): Finding {
   const failures =
     group === 'unknown'
       ? provider.failed.reduce((sum, {want, count}) => sum + (want === 'any' ? 0 : count), 0)
-      : provider[group].failures;
-  const times = provider.times?.[group];
+      : provider[group === 'restored' ? 'cold' : group].failures;
+  const times = provider.times && (provider.times[group] ?? []);
   if (times === undefined) return cannotTell('the report holds no times to judge by');
   if (budget.measure === 'failures') return judgeFailures(budget, failures, times.length + failures);
   if (times.length + failures === 0) return cannotTell(whyEmpty(group, provider));
@@ -93,7 +98,7 @@ function judge(budget: Budget, provider: ProviderReport): Finding {
 }
 
 /** The group is empty though answers came: what they were says why. */
-function whyEmpty(group: 'cold' | 'warm' | 'unknown', {classes}: ProviderReport): string {
+function whyEmpty(group: Exclude<Budget['group'], 'load'>, {classes}: ProviderReport): string {
   const others = Object.entries(classes).filter(([, count]) => count > 0);
   if (others.length === 0) return 'nothing was measured';
   const came = others.map(([name, count]) => `${count} ${name}`).join(', ');

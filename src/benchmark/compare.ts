@@ -85,11 +85,11 @@ function verdictOfAll(groups: readonly GroupComparison[], failures: readonly Fai
 
 type Rule = Required<CompareOptions>;
 
-type TimeGroup = 'cold' | 'warm' | 'unknown';
+type TimeGroup = 'cold' | 'warm' | 'restored' | 'unknown';
 
 function compareTimes(a: ProviderReport, b: ProviderReport, rule: Rule): GroupComparison[] {
-  return (['cold', 'warm', 'unknown'] as const).flatMap((group) => {
-    const [timesA, timesB] = [a.times?.[group], b.times?.[group]];
+  return (['cold', 'warm', 'restored', 'unknown'] as const).flatMap((group) => {
+    const [timesA, timesB] = [a.times && (a.times[group] ?? []), b.times && (b.times[group] ?? [])];
     const n = {a: timesA?.length ?? a[group]?.n ?? 0, b: timesB?.length ?? b[group]?.n ?? 0};
     if (n.a + n.b === 0) return [];
     const outcome =

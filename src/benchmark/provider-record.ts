@@ -1,12 +1,12 @@
 import type {StartupRecord} from '../core/deployment.ts';
-import type {Sample} from '../core/sample.ts';
+import type {Sample, StartClass} from '../core/sample.ts';
 import {formatMs} from '../core/units.ts';
 import type {Weighed} from './plausibility.ts';
 import {median} from './statistics.ts';
 
-/** Boots that are cold by the evidence of their instances, which the provider can be asked about. */
+/** Boots that are cold by the evidence of their instances, or went on from a snapshot: the provider can be asked of them. */
 export const coldBootsOf = (samples: readonly Sample[]): string[] =>
-  samples.flatMap(({class: found, evidence}) => (found === 'cold' && evidence ? [evidence.bootId] : []));
+  samples.flatMap(({class: found, evidence}) => (isStart(found) && evidence ? [evidence.bootId] : []));
 
 /**
  * Holds cold starts against what the provider itself recorded of them. One that the provider did not make for a request
@@ -38,12 +38,15 @@ export function weighRecords(
   return {
     notes,
     samples: samples.map((sample) =>
-      sample.class === 'cold' && denied.has(sample.evidence?.bootId ?? '')
+      isStart(sample.class) && denied.has(sample.evidence?.bootId ?? '')
         ? {...sample, class: 'unknown', firstAfterDeploy: false}
         : sample,
     ),
   };
 }
+
+/** Whether an instance was started for a request. */
+const isStart = (found: StartClass): boolean => found === 'cold' || found === 'restored';
 
 /** Medians, by the names that the provider uses. */
 function renderPhases(records: readonly StartupRecord[]): string {

@@ -31,6 +31,7 @@ export function summarize(subject: Subject): ProviderReport {
   const failed = samples.filter((sample) => sample.error !== null);
   const cold = good.filter((sample) => sample.class === 'cold' && !sample.firstAfterDeploy);
   const warm = good.filter((sample) => sample.class === 'warm');
+  const restored = good.filter((sample) => sample.class === 'restored');
   const unknown = good.filter((sample) => sample.class === 'unknown');
   const failures = (want: Shot['want']): number =>
     failed.filter((sample) => sample.shot.want === want).length;
@@ -61,20 +62,37 @@ export function summarize(subject: Subject): ProviderReport {
       ...summaryOf(warm, failures('warm')),
       phases: {...wirePhases(warm), ...medianPhases(warm, ['infer'])},
     },
+    ...(restored.length > 0
+      ? {
+          restored: {
+            ...summaryOf(restored, 0),
+            phases: {...wirePhases(restored), ...medianPhases(restored, ['infer'])},
+          },
+        }
+      : {}),
     ...(unknown.length > 0 ? {unknown: {...summaryOf(unknown, 0), phases: wirePhases(unknown)}} : {}),
     classes: classCounts(good),
     missed: counted(
       good
-        .filter((sample) => sample.class !== sample.shot.want && sample.class !== 'unknown')
+        .filter((sample) => !cameAsWanted(sample) && sample.class !== 'unknown')
         .map((sample) => ({want: sample.shot.want, got: sample.class})),
     ),
     failed: counted(failed.map((sample) => ({want: sample.shot.want, error: sample.error ?? ''}))),
     firstAfterDeployMs: good.find((sample) => sample.firstAfterDeploy)?.totalMs ?? null,
     warmOverheadMs,
     load: null,
-    times: {cold: cold.map(totalOf), warm: warm.map(totalOf), unknown: unknown.map(totalOf)},
+    times: {
+      cold: cold.map(totalOf),
+      warm: warm.map(totalOf),
+      ...(restored.length > 0 ? {restored: restored.map(totalOf)} : {}),
+      unknown: unknown.map(totalOf),
+    },
   };
 }
+
+/** Where there are snapshots, going on from one is what a cold start is. */
+const cameAsWanted = ({class: got, shot: {want}}: Sample): boolean =>
+  got === want || (want === 'cold' && got === 'restored');
 
 const totalOf = ({totalMs}: Sample): number => totalMs;
 

@@ -1,5 +1,5 @@
-/** What a budget may be set for. `unknown`: answers without evidence, of endpoints that give none. */
-export const BUDGET_GROUPS = ['cold', 'warm', 'unknown', 'load'] as const;
+/** What a budget may be set for. `restored`: starts from a snapshot. `unknown`: answers without evidence, of endpoints that give none. */
+export const BUDGET_GROUPS = ['cold', 'warm', 'restored', 'unknown', 'load'] as const;
 export type BudgetGroup = (typeof BUDGET_GROUPS)[number];
 
 export const BUDGET_MEASURES = [

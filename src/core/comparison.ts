@@ -39,7 +39,7 @@ export interface FailureChange {
 export interface GroupComparison {
   /** As b names it. */
   readonly provider: string;
-  readonly group: 'cold' | 'warm' | 'unknown' | 'load';
+  readonly group: 'cold' | 'warm' | 'restored' | 'unknown' | 'load';
   /** Of a load with several rates: which of them. */
   readonly perSecond: number | null;
   /** What is counted: requests, or the stretches of a load, because requests of one moment share their luck. */

@@ -54,6 +54,8 @@ export interface ProviderReport {
   readonly notes: readonly string[];
   readonly cold: Summary;
   readonly warm: Summary;
+  /** Good answers of instances that went on from a snapshot: what a cold start is there; left out where there are none. */
+  readonly restored?: Summary;
   /** Good answers without evidence, whatever was wanted of them; left out where there are none. */
   readonly unknown?: Summary;
   /** How many good answers of each class came out, `firstAfterDeployMs` included. */
@@ -76,6 +78,8 @@ export interface ProviderReport {
 export interface GroupTimes {
   readonly cold: readonly number[];
   readonly warm: readonly number[];
+  /** Left out where there are none. */
+  readonly restored?: readonly number[];
   readonly unknown: readonly number[];
 }
 

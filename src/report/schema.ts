@@ -139,6 +139,11 @@ const provider = z.object({
   notes: z.array(z.string()).meta({description: 'What a reader must know to judge the figures.'}),
   cold: summary,
   warm: summary,
+  restored: summary
+    .exactOptional()
+    .meta({
+      description: 'Good answers of instances that went on from a snapshot; left out where there are none.',
+    }),
   unknown: summary
     .exactOptional()
     .meta({description: 'Good answers without evidence; left out where there are none.'}),
@@ -155,7 +160,7 @@ const provider = z.object({
   warmOverheadMs: msOrNull.meta({description: 'Median of wait minus infer over warm samples.'}),
   load: load.nullable(),
   times: z
-    .object({cold: times, warm: times, unknown: times})
+    .object({cold: times, warm: times, restored: times.exactOptional(), unknown: times})
     .exactOptional()
     .meta({
       description:

@@ -143,6 +143,33 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
     expect(aws.inventory()).toEqual([]);
   }, 240_000);
 
+  it('has instances go on from a snapshot where that is asked for, and the image allows it', async () => {
+    const file = join(bench.dir, 'project', 'thaw.yaml');
+    await writeFile(file, CONFIG.replace('aws: {}', 'aws: {snapStart: true, invoke: direct}'));
+    const stale = await thaw(['deploy', 'aws', '--yes']);
+    expect(stale.code).not.toBe(0);
+    for (const command of ['package', 'deploy aws --yes']) {
+      const {code, stderr} = await thaw(command.split(' '));
+      expect(code, stderr).toBe(0);
+    }
+    const words = ['benchmark', 'aws', '--cold', '2', '--warm', '5', '--data', '@request.json', '--json'];
+    const measured = await thaw(words);
+    expect(measured.code, measured.stderr).toBe(0);
+    const {providers} = JSON.parse(measured.stdout) as {providers: {notes: string[]}[]};
+    expect(providers[0]).toMatchObject({
+      cold: {n: 0},
+      // One more than asked for: it would be apart if it were a cold start.
+      restored: {n: 3},
+      warm: {n: 5},
+      missed: [],
+      failed: [],
+    });
+    expect(providers[0]?.notes.join()).toMatch(/^3 of 3 cold starts .* Restore Duration \d/);
+    const destroyed = await thaw(['destroy', 'aws', '--yes']);
+    expect(destroyed.code, destroyed.stderr).toBe(0);
+    expect(aws.inventory()).toEqual([]);
+  }, 240_000);
+
   it('has shown the secret nowhere', async () => {
     for (const {stdout, stderr} of all) expect(stdout + stderr).not.toContain(SECRET);
     const dir = join(bench.dir, 'project', '.thaw');

@@ -14,7 +14,7 @@ interface Point {
 
 /** One curve, and how many requests it is made of. */
 interface Curve {
-  readonly name: 'cold' | 'warm' | 'unknown' | 'load';
+  readonly name: 'cold' | 'warm' | 'restored' | 'unknown' | 'load';
   readonly n: number;
   /** Ascending; the last is the slowest request. */
   readonly points: readonly Point[];

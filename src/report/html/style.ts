@@ -1,16 +1,16 @@
 /**
- * How a report looks. One colour for cold, one for warm, greys for the rest; the same words and line styles say it
+ * How a report looks. One colour each for cold, warm and restored, greys for the rest; the same words and line styles say it
  * too. Every text has a contrast of 4.5 or more, light and dark.
  */
 export const STYLE = `
 :root{color-scheme:light dark;
 --page:#fff;--text:#1b1f24;--quiet:#59636e;--rule:#d8dde3;--grid:#e9ecef;--tint:#f5f7f9;
---cold:#1f62c0;--warm:#a84f00;--unknown:#4a5560;--load:#4a5560;--bad:#b3261e;
+--cold:#1f62c0;--warm:#a84f00;--restored:#6a3d9a;--unknown:#4a5560;--load:#4a5560;--bad:#b3261e;
 --bar:#8fa1b3;--boot:#1d4f91;--on-boot:#fff;--import:#3473c4;--on-import:#fff;--modelload:#a5c8f0;--on-load:#12233a;
 --calm:#d3d9e0;--on-calm:#1b1f24;--hatch:#eef1f4;--hatch-line:#97a3af;--infer:#b45a08;--on-infer:#fff;--response:#f2c993;--on-response:#3a2100}
 @media (prefers-color-scheme:dark){:root{
 --page:#14171b;--text:#e7eaee;--quiet:#a3adb8;--rule:#343b44;--grid:#262c33;--tint:#1b2026;
---cold:#7db3ff;--warm:#f3a862;--unknown:#b8c2cc;--load:#b8c2cc;--bad:#ff8f86;
+--cold:#7db3ff;--warm:#f3a862;--restored:#c9a6f2;--unknown:#b8c2cc;--load:#b8c2cc;--bad:#ff8f86;
 --bar:#64788c;--boot:#3b74c4;--on-boot:#fff;--import:#6fa4e8;--on-import:#0c1a2c;--modelload:#b5d3f5;--on-load:#0c1a2c;
 --calm:#566270;--on-calm:#fff;--hatch:#232a31;--hatch-line:#66727f;--infer:#e08a3c;--on-infer:#221200;--response:#f5d3a6;--on-response:#2f1b00}}
 *{box-sizing:border-box}
@@ -47,15 +47,15 @@ svg text{font-size:12px;fill:var(--text);font-variant-numeric:tabular-nums}
 .halo{paint-order:stroke;stroke:var(--page);stroke-width:4px;stroke-linejoin:round}
 svg .quiet{fill:var(--quiet);font-weight:400}
 .strip-name{font-size:13px;font-weight:600}
-.strip-name .t-cold{fill:var(--cold)}.strip-name .t-warm{fill:var(--warm)}.strip-name .t-unknown{fill:var(--unknown)}
+.strip-name .t-cold{fill:var(--cold)}.strip-name .t-warm{fill:var(--warm)}.strip-name .t-restored{fill:var(--restored)}.strip-name .t-unknown{fill:var(--unknown)}
 .dots{fill-opacity:.55}
-.f-cold{fill:var(--cold)}.f-warm{fill:var(--warm)}.f-unknown{fill:var(--unknown)}
+.f-cold{fill:var(--cold)}.f-warm{fill:var(--warm)}.f-restored{fill:var(--restored)}.f-unknown{fill:var(--unknown)}
 .mark{stroke:var(--text);stroke-width:1.5}
 .mark.p95{stroke-dasharray:3 3}
 .bounds{stroke:var(--text);stroke-width:3;stroke-linecap:round}
 .mark-label{font-weight:600}
 .range{stroke-width:2;stroke-linecap:round}
-.s-cold{stroke:var(--cold)}.s-warm{stroke:var(--warm)}.s-unknown{stroke:var(--unknown)}.s-load{stroke:var(--load)}
+.s-cold{stroke:var(--cold)}.s-warm{stroke:var(--warm)}.s-restored{stroke:var(--restored)}.s-unknown{stroke:var(--unknown)}.s-load{stroke:var(--load)}
 .curve{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round;vector-effect:non-scaling-stroke}
 .curve.s-warm{stroke-width:2.75}
 .curve.s-load{stroke-dasharray:7 4}
@@ -93,7 +93,7 @@ thead .n{min-width:3.4em}
 .n .row-name{margin-left:auto;max-width:9rem}
 td small,th small{display:block;color:var(--quiet);font-size:.8125rem;font-weight:400}
 .long{min-width:14rem;overflow-wrap:anywhere}
-.t-cold{color:var(--cold)}.t-warm{color:var(--warm)}.t-unknown{color:var(--unknown)}
+.t-cold{color:var(--cold)}.t-warm{color:var(--warm)}.t-restored{color:var(--restored)}.t-unknown{color:var(--unknown)}
 .bad{color:var(--bad)}
 .phases th[scope=row]{width:18.5rem}
 td.swatch{vertical-align:middle}
@@ -120,7 +120,7 @@ dl{grid-template-columns:minmax(0,1fr);gap:0}
 dd{margin:0 0 .6rem}
 }
 @media print{
-:root{color-scheme:light;--page:#fff;--text:#000;--quiet:#444;--rule:#bbb;--grid:#ddd;--tint:#fff;--cold:#1f62c0;--warm:#a84f00;--unknown:#444;--load:#444;--bad:#b3261e;--bar:#8fa1b3}
+:root{color-scheme:light;--page:#fff;--text:#000;--quiet:#444;--rule:#bbb;--grid:#ddd;--tint:#fff;--cold:#1f62c0;--warm:#a84f00;--restored:#6a3d9a;--unknown:#444;--load:#444;--bad:#b3261e;--bar:#8fa1b3}
 .page{max-width:none;padding:0}
 body{font-size:11pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}
 section{margin-top:2rem}

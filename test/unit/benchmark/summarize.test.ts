@@ -63,6 +63,20 @@ test('groups are made by what came out, and nothing is trimmed', () => {
   expect(classes).toEqual({cold: 6, joined: 0, prewarmed: 0, restored: 0, restarted: 0, warm: 5, unknown: 0});
 });
 
+test('starts from a snapshot are a group of their own, and what a wish for a cold start comes to there', () => {
+  const restored = {class: 'restored', shot: {index: 0, want: 'cold'}} as const;
+  const {cold, ...rest} = report([
+    ...[50, 10, 40, 20, 30].map((ms) => sample(ms, restored)),
+    sample(60, {class: 'restored'}),
+  ]);
+  expect(cold.n).toBe(0);
+  expect(rest.restored).toMatchObject({n: 6, failures: 0, minMs: 10, maxMs: 60, p50Ms: 35});
+  expect(rest.times?.restored).toEqual([50, 10, 40, 20, 30, 60]);
+  expect(rest.missed).toEqual([{want: 'warm', got: 'restored', count: 1}]);
+  expect(report([sample(1)])).not.toHaveProperty('restored');
+  expect(report([sample(1)]).times).not.toHaveProperty('restored');
+});
+
 test('the first cold start after a deploy is one of its class, but not in the group', () => {
   const {cold, classes, firstAfterDeployMs} = report([
     sample(900, {class: 'cold', firstAfterDeploy: true}),

@@ -312,7 +312,7 @@ describe('text has a contrast of 4.5 or more', () => {
   };
 
   test.each([
-    ...['text', 'quiet', 'cold', 'warm', 'unknown', 'load', 'bad'].map((name) => [name, 'page']),
+    ...['text', 'quiet', 'cold', 'warm', 'restored', 'unknown', 'load', 'bad'].map((name) => [name, 'page']),
     ['text', 'tint'],
     ['on-boot', 'boot'],
     ['on-import', 'import'],

@@ -13,7 +13,10 @@ import {load, measured, run} from './run.ts';
 type Flat<T> = T extends object ? {-readonly [K in keyof T]: Flat<T[K]>} : T;
 type Read = z.infer<typeof reportSchema>;
 
-const whole = run(measured({load: load()}), measured({provider: 'elsewhere', unknown: measured().warm}));
+const whole = run(
+  measured({load: load()}),
+  measured({provider: 'elsewhere', restored: measured().warm, unknown: measured().warm}),
+);
 const written = (): {[key: string]: unknown} => JSON.parse(renderJson(whole));
 
 function failureOf(value: unknown): ThawError {

@@ -168,6 +168,14 @@ test('a load without evidence has no columns for it', () => {
   expect(text).not.toMatch(/instances|p99 {2}.*cold/);
 });
 
+test('starts from a snapshot have a row of their own, in place of cold ones', () => {
+  const none = summary({n: 0, p50Ms: null, phases: {}});
+  const text = renderTerminal(report(provider({cold: none, restored: summary()})), plain);
+  expect(text).toMatch(/local restored +60 +212 ms/);
+  expect(text).toMatch(/local warm/);
+  expect(text).not.toMatch(/local cold/);
+});
+
 test('answers without evidence have a row of their own, and empty groups none', () => {
   const none = summary({n: 0, p50Ms: null, phases: {}});
   const text = renderTerminal(report(provider({cold: none, warm: none, unknown: summary()})), plain);
