@@ -17,6 +17,7 @@ test.each([
   ['warm.p50=0.8ms', {group: 'warm', measure: 'p50', limit: 0.8, unit: 'ms'}],
   [' load.p999=1.5s ', {group: 'load', measure: 'p999', limit: 1500, unit: 'ms'}],
   ['unknown.max=2s', {group: 'unknown', measure: 'max', limit: 2000, unit: 'ms'}],
+  ['restored.p50=2s', {group: 'restored', measure: 'p50', limit: 2000, unit: 'ms'}],
   ['cold.failures=0', {group: 'cold', measure: 'failures', limit: 0, unit: 'count'}],
   ['load.failures=0.1%', {group: 'load', measure: 'failures', limit: 0.001, unit: 'share'}],
 ])('"%s" is read', (text, expected) => {
@@ -112,6 +113,15 @@ test.each([
 ] as const)('the %s is what it is', (measure, actual) => {
   expect(judge(`warm.${measure}=${actual}ms`, {warm: oneTo(60)})).toMatchObject({verdict: 'within', actual});
   expect(judge(`warm.${measure}=${actual - 0.1}ms`, {warm: oneTo(60)}).verdict).toBe('exceeded');
+});
+
+test('starts from a snapshot are held to budgets of their own, and failed wishes for a start against them', () => {
+  expect(judge('restored.p50=40ms', {restored: oneTo(60)}).verdict).toBe('within');
+  expect(judge('restored.p50=20ms', {restored: oneTo(60)}).verdict).toBe('exceeded');
+  expect(judge('restored.max=10s', {restored: oneTo(60), failed: {cold: 1}}).verdict).toBe('exceeded');
+  expect(judge('restored.max=10s', {restored: oneTo(60), failed: {warm: 1}}).verdict).toBe('within');
+  expect(judge('restored.p50=1s', {cold: oneTo(9)}).why).toBe('no answer proved to be restored (9 cold)');
+  expect(judge('cold.p50=1s', {restored: oneTo(9)}).why).toBe('no answer proved to be cold (9 restored)');
 });
 
 test('where nothing came out as the budget means it, that is what is said', () => {

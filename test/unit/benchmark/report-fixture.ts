@@ -32,13 +32,15 @@ export interface Outcome {
   readonly provider?: string;
   readonly cold?: readonly number[];
   readonly warm?: readonly number[];
+  readonly restored?: readonly number[];
   readonly unknown?: readonly number[];
   readonly failed?: {readonly cold?: number; readonly warm?: number};
   readonly load?: LoadReport;
 }
 
 export function providerOf(outcome: Outcome): ProviderReport {
-  const {provider = 'local', cold = [], warm = [], unknown = [], failed = {}, load = null} = outcome;
+  const {provider = 'local', cold = [], warm = [], restored = [], unknown = []} = outcome;
+  const {failed = {}, load = null} = outcome;
   return {
     provider,
     url: 'http://127.0.0.1:7000/',
@@ -46,8 +48,14 @@ export function providerOf(outcome: Outcome): ProviderReport {
     notes: [],
     cold: summary(cold.length, failed.cold ?? 0),
     warm: summary(warm.length, failed.warm ?? 0),
+    ...(restored.length > 0 ? {restored: summary(restored.length, 0)} : {}),
     ...(unknown.length > 0 ? {unknown: summary(unknown.length, 0)} : {}),
-    classes: classes({cold: cold.length, warm: warm.length, unknown: unknown.length}),
+    classes: classes({
+      cold: cold.length,
+      warm: warm.length,
+      restored: restored.length,
+      unknown: unknown.length,
+    }),
     missed: [],
     failed: (['cold', 'warm'] as const).flatMap((want) => {
       const count = failed[want] ?? 0;
@@ -56,7 +64,7 @@ export function providerOf(outcome: Outcome): ProviderReport {
     firstAfterDeployMs: null,
     warmOverheadMs: null,
     load,
-    times: {cold, warm, unknown},
+    times: {cold, warm, ...(restored.length > 0 ? {restored} : {}), unknown},
   };
 }
 
