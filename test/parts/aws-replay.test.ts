@@ -64,6 +64,9 @@ const ERRORS: readonly Call[] = [
   ['iam:GetRole', {RoleName: 'unknown'}],
   ['iam:CreateRole', {RoleName: `thaw-${NAME}-eu-central-1`, AssumeRolePolicyDocument: '{}'}],
   ['iam:DeleteRole', {RoleName: `thaw-${NAME}-eu-central-1`}],
+  ['events:ListTargetsByRule', {Rule: 'unknown'}],
+  ['events:RemoveTargets', {Rule: 'unknown', Ids: ['1']}],
+  ['events:DeleteRule', {Name: 'unknown'}],
   ['logs:CreateLogGroup', {logGroupName: `/aws/lambda/${NAME}`}],
   ['logs:DeleteLogGroup', {logGroupName: 'unknown'}],
 ].map(([operation, input]) => ({operation, input}) as Call);
@@ -103,7 +106,9 @@ async function recordLife(): Promise<Call[]> {
     ports: {...harness.context.ports, clock: aws.clock, http: createHttp()},
   };
   const desk = openDesk({...harness, context});
-  const first = baseOf({...harness, context});
+  const base = baseOf({...harness, context});
+  const timed = {kind: 'schedule', cron: '0 6 * * *'} as const;
+  const first = {...base, spec: {...base.spec, triggers: [...base.spec.triggers, timed]}};
   const second = {...first, image: harness.images[1]};
 
   await desk.deploy(first);
