@@ -1,7 +1,7 @@
 import {mkdir, readFile, rename, rm, utimes, writeFile} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {unfinishedName, writeFailure} from './disk.ts';
-import {ThawError} from './errors.ts';
+import {systemCode, ThawError} from './errors.ts';
 
 /** Written into a folder when all else is in it; without it, the folder is left over from a run that was killed. */
 const KEPT_MARK = 'thaw-kept.json';
@@ -52,14 +52,22 @@ export async function keepFolder<K extends Kept>(
   }
 }
 
-/** Puts a finished folder in its place, unless another process was faster. */
+/** Puts a finished folder in its place, unless another process was faster. What lies there and is not whole goes. */
 async function renameOrYield<K extends Kept>(unfinished: string, dir: string, made: K): Promise<K> {
   try {
     await rename(unfinished, dir);
     return made;
   } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(systemCode(error) ?? '')) throw error;
     const there = await readKept<K>(dir);
-    if (there === null) throw error;
-    return there;
+    if (there !== null) return there;
   }
+  const grave = unfinishedName(dir);
+  await rename(dir, grave);
+  try {
+    await rename(unfinished, dir);
+  } finally {
+    await rm(grave, {recursive: true, force: true, maxRetries: 3});
+  }
+  return made;
 }

@@ -14,13 +14,16 @@ export interface Asked {
 /** Answers what a stand-in for AWS does not know, as JSON; null: the stand-in shall answer. */
 export type Gap = (asked: Asked) => Promise<unknown> | null;
 
+/** Texts in answers that are wrong, and what they are instead. */
+export type Mend = {readonly wrong?: RegExp; readonly right?: string};
+
 /**
  * Starts a server in front of a stand-in for AWS, for one test: it answers a few requests itself and hands on the others
  * as they are.
  *
  * @returns its address
  */
-export async function fillGaps(url: string, gaps: readonly Gap[]): Promise<string> {
+export async function fillGaps(url: string, gaps: readonly Gap[], mend: Mend = {}): Promise<string> {
   const answer = async (asked: Asked, headers: IncomingHttpHeaders, body: Buffer): Promise<Response> => {
     for (const gap of gaps) {
       const filled = gap(asked);
@@ -44,7 +47,10 @@ export async function fillGaps(url: string, gaps: readonly Gap[]): Promise<strin
           ([name]) => !/^(?:connection|content-.*coding|transfer-encoding|content-length)$/.test(name),
         );
         response.writeHead(said.status, headers.flat());
-        response.end(Buffer.from(await said.arrayBuffer()));
+        const bytes = Buffer.from(await said.arrayBuffer());
+        response.end(
+          mend.wrong === undefined ? bytes : bytes.toString('utf8').replace(mend.wrong, mend.right ?? ''),
+        );
       } catch (error) {
         response.writeHead(502).end(String(error));
       }

@@ -35,6 +35,9 @@ export interface Peer {
   readonly pushImage: PushImage;
 }
 
+/** moto makes up the digest that an image is resolved to, even where its name says the digest. */
+const NOT_RESOLVED = {wrong: /"ResolvedImageUri"/, right: '"NotResolved"'};
+
 /** Starts moto, for one test. It has no registry: manifests are put by ECR's own API, layers nowhere. It has no quotas and no provisioned concurrency. */
 export async function startMoto(): Promise<Peer> {
   const {file} = await openEnvironment(['moto[server]==5.2.5']);
@@ -42,7 +45,7 @@ export async function startMoto(): Promise<Peer> {
   const program = join(dirname(file), 'moto_server');
   const args = ['-H', '127.0.0.1', '-p', String(port)];
   const url = await start(program, args, port, '/moto-api/', {MOTO_IAM_LOAD_MANAGED_POLICIES: 'true'});
-  const env = environmentOf(await fillGaps(url, [accountSettings, provisionedList(url)]));
+  const env = environmentOf(await fillGaps(url, [accountSettings, provisionedList(url)], NOT_RESOLVED));
   return {
     url,
     env,

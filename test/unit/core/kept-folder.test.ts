@@ -1,63 +1,52 @@
-import {mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile} from 'node:fs/promises';
+import {mkdir, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {beforeEach, expect, test} from 'vitest';
-import {keepFolder, readKept, type Kept} from '../../../src/core/kept-folder.ts';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {keepFolder, readKept} from '../../../src/core/kept-folder.ts';
 
 let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'thaw-kept-'));
-  return () => rm(dir, {recursive: true, force: true});
 });
+afterEach(() => rm(dir, {recursive: true, force: true}));
 
-/** Counts how often it is asked, and fills a folder with one file. */
-const maker = () => {
-  let times = 0;
-  return {
-    times: () => times,
-    make: async (unfinished: string): Promise<Kept & {times: number}> => {
-      times += 1;
-      const mine = times;
-      await mkdir(unfinished);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      await writeFile(join(unfinished, 'file'), String(mine));
-      return {name: 'a folder', times: mine};
-    },
-  };
-};
-
-test('a folder is made once, and bears the time of its last use', async () => {
-  const folder = join(dir, 'cache', 'folder');
-  const {make, times} = maker();
-  const first = await keepFolder(folder, make);
-  await utimes(folder, 1000, 1000);
-  expect(await keepFolder(folder, make)).toEqual(first);
-  expect(times()).toBe(1);
-  expect((await stat(folder)).mtimeMs).toBeGreaterThan(1_000_000_000_000);
-  expect(await readKept(folder)).toEqual({name: 'a folder', times: 1});
-});
-
-test('of two that make it at once, both get the one that was first', async () => {
-  const folder = join(dir, 'folder');
-  const {make, times} = maker();
-  const [one, two] = await Promise.all([keepFolder(folder, make), keepFolder(folder, make)]);
-  expect(times()).toBe(2);
-  expect(one).toEqual(two);
-  expect(await readdir(dir)).toEqual(['folder']);
-});
-
-test('one that fails half-way leaves nothing', async () => {
-  const failing = async (unfinished: string): Promise<Kept> => {
+/** Makes a folder with a file of some text in it. */
+const keep = (text: string) =>
+  keepFolder(join(dir, 'it'), async (unfinished) => {
     await mkdir(unfinished);
-    await writeFile(join(unfinished, 'half'), '');
-    throw new Error('no more');
-  };
-  await expect(keepFolder(join(dir, 'folder'), failing)).rejects.toThrow('no more');
-  expect(await readdir(dir)).toEqual([]);
-});
+    await writeFile(join(unfinished, 'file'), text);
+    return {name: text};
+  });
+const fileIn = () => readFile(join(dir, 'it', 'file'), 'utf8');
 
-test('a folder without its mark is none', async () => {
-  await mkdir(join(dir, 'folder'));
-  expect(await readKept(join(dir, 'folder'))).toBeNull();
-  expect(await readKept(join(dir, 'nowhere'))).toBeNull();
+describe('a kept folder', () => {
+  test('is made once, and says of itself what was found when it was made', async () => {
+    expect(await keep('first')).toEqual({name: 'first'});
+    expect(await keep('second')).toEqual({name: 'first'});
+    expect(await fileIn()).toBe('first');
+    expect(await readKept(join(dir, 'it'))).toEqual({name: 'first'});
+  });
+
+  test('takes the place of one that is not whole', async () => {
+    await mkdir(join(dir, 'it'));
+    await writeFile(join(dir, 'it', 'file'), 'half of an earlier one');
+    expect(await keep('whole')).toEqual({name: 'whole'});
+    expect(await fileIn()).toBe('whole');
+    expect(await readdir(dir)).toEqual(['it']);
+  });
+
+  test('is one, however many make it at once', async () => {
+    const made = await Promise.all(['a', 'b', 'c'].map(keep));
+    expect(new Set(made.map(({name}) => name))).toEqual(new Set([await fileIn()]));
+    expect(await readdir(dir)).toEqual(['it']);
+  });
+
+  test('that cannot be made leaves nothing', async () => {
+    const failing = keepFolder(join(dir, 'it'), async (unfinished) => {
+      await mkdir(unfinished);
+      throw new RangeError('no');
+    });
+    await expect(failing).rejects.toThrow('no');
+    expect(await readdir(dir)).toEqual([]);
+  });
 });
