@@ -18,8 +18,15 @@ test('a whole life on moto: deploy, plan, chill, rollback, destroy', async () =>
   expect((await desk.plan(second)).steps).toEqual([]);
   assert.equal((await status()).deployment?.image, second.image.image.digest);
 
-  await desk.chill(second);
-  assert.equal((await status()).deployment?.image, second.image.image.digest);
+  // moto has one URL for all aliases of a function.
+  const direct = {...second, options: {invoke: 'direct'}};
+  const before = await desk.deployment(direct);
+  const asked = await desk.chill(direct);
+  assert.notEqual(asked.version, before.version);
+  assert.deepEqual(await desk.deployment(direct), before);
+  await desk.tidy(direct);
+  expect((await desk.tidy(direct)).steps).toEqual([]);
+  expect((await desk.plan(second)).steps).toEqual([]);
 
   await desk.apply((await desk.inspect(second)).rollback(null), second);
   assert.equal((await status()).deployment?.image, first.image.image.digest);

@@ -36,6 +36,9 @@ const ERRORS: readonly Call[] = [
   ['lambda:GetPolicy', {FunctionName: NAME}],
   ['lambda:GetProvisionedConcurrencyConfig', {FunctionName: NAME, Qualifier: '1'}],
   ['lambda:ListVersionsByFunction', {FunctionName: 'unknown'}],
+  ['lambda:ListAliases', {FunctionName: 'unknown'}],
+  ['lambda:DeleteAlias', {FunctionName: NAME, Name: 'unknown'}],
+  ['lambda:DeleteFunctionUrlConfig', {FunctionName: NAME, Qualifier: 'unknown'}],
   ['lambda:CreateAlias', {FunctionName: NAME, Name: 'live', FunctionVersion: '1'}],
   ['lambda:CreateAlias', {FunctionName: NAME, Name: 'other', FunctionVersion: '99'}],
   ['lambda:UpdateAlias', {FunctionName: NAME, Name: 'live', RevisionId: 'stale', FunctionVersion: '1'}],
@@ -117,6 +120,7 @@ async function recordLife(): Promise<Call[]> {
   await desk.inspect(second);
   await desk.apply((await desk.inspect(second)).warm({min: 0, schedule: []}), second);
   await desk.chill(second);
+  await desk.tidy(second);
   await desk.apply((await desk.inspect(second)).rollback(null), second);
   const lived = aws.requests.length;
   await desk.teardown(first);
