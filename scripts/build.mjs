@@ -70,6 +70,16 @@ await build({
     probe: 'src/runtime/node/probe.ts',
   }),
 });
+// Lambda's own Node waits for what a module awaits at its top, which CommonJS cannot.
+await build({
+  ...common,
+  format: 'esm',
+  outdir: 'dist/runtime',
+  outExtension: {'.js': '.mjs'},
+  minifySyntax: true,
+  minifyWhitespace: true,
+  entryPoints: present({managed: 'src/runtime/node/managed.ts'}),
+});
 
 // What the user's own Python runs.
 cpSync('src/python/programs', 'dist/python', {

@@ -1,3 +1,4 @@
+import type {ArchiveForm, ArchiveOnDisk} from './archive.ts';
 import type {Deployment, LogLine, LogQuery, StartupRecord, Status} from './deployment.ts';
 import type {FunctionSpec, Warmth} from './function.ts';
 import type {Platform} from './image.ts';
@@ -62,6 +63,8 @@ export interface Context {
 /** What an op is handed besides. */
 export interface OpContext extends Context {
   readonly image: ImageOnDisk | null;
+  /** The image's contents, where the provider has asked for them as an archive. */
+  readonly archive?: ArchiveOnDisk | null;
   readonly progress: ProgressFn;
 }
 
@@ -116,6 +119,8 @@ export interface DriverSpec<O, H> {
   readonly optionsSchema: JsonObject;
   /** @throws ThawError CONFIG_INVALID */
   options(raw: Json): O;
+  /** Of a provider that can take an image's contents as an archive: how; null where it runs the image itself. */
+  archive?(options: O): ArchiveForm | null;
   /** Reads only. */
   inspect(context: Context, fn: FunctionRef, options: O): Promise<H>;
   describe(fn: FunctionRef, options: O, have: H): Status;
@@ -157,6 +162,8 @@ export interface Driver {
 
 /** A driver with its options. */
 export interface Site {
+  /** How it takes what an image holds; null where it runs the image itself. */
+  readonly archive: ArchiveForm | null;
   inspect(context: Context, fn: FunctionRef): Promise<View>;
   invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
   startup(
@@ -204,6 +211,7 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
     open(rawOptions) {
       const options = spec.options(rawOptions);
       return {
+        archive: spec.archive?.(options) ?? null,
         inspect: async (context, fn) => view(fn, options, await spec.inspect(context, fn, options)),
         invoke: (context, deployment, request) => spec.invoke(context, deployment, request),
         startup: (context, deployment, bootIds) => spec.startup(context, deployment, bootIds),

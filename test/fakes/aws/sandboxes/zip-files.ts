@@ -1,9 +1,11 @@
 import {createHash} from 'node:crypto';
-import {copyFile, mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {existsSync} from 'node:fs';
+import {copyFile, mkdir, mkdtemp, rm, symlink, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {inflateRawSync} from 'node:zlib';
+import {hostOrt} from '../../../onnxruntime.ts';
 import {NODE_SERVER} from '../../../../src/providers/local/lay-runtime.ts';
 
 const END = 0x06054b50;
@@ -77,6 +79,14 @@ export const zipEnvironment = (rootDir: string, handler: string): {readonly [nam
   _HANDLER: handler,
 });
 
+/** What is made of a small image has none, as images may have none; where it is not looked for it does no harm. */
+async function supplyOnnxRuntime(dir: string): Promise<void> {
+  if (existsSync(dir)) return;
+  const {dir: hostDir} = await hostOrt();
+  await mkdir(dirname(dir), {recursive: true});
+  await symlink(hostDir, dir, process.platform === 'win32' ? 'junction' : 'dir');
+}
+
 async function unpack(bytes: Uint8Array): Promise<string> {
   const rootDir = await mkdtemp(join(tmpdir(), 'thaw-fake-aws-'));
   for (const {name, content, mode} of readZip(bytes)) {
@@ -84,6 +94,7 @@ async function unpack(bytes: Uint8Array): Promise<string> {
     await mkdir(dirname(file), {recursive: true});
     await writeFile(file, content, {mode: mode === 0 ? 0o644 : mode & 0o777});
   }
+  await supplyOnnxRuntime(join(rootDir, TASK_ROOT, 'runtime', 'onnxruntime'));
   const server = join(rootDir, NODE_SERVER);
   await mkdir(dirname(server), {recursive: true});
   await copyFile(fileURLToPath(new URL('managed-node.cjs', import.meta.url)), server);
