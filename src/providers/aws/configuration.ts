@@ -1,4 +1,4 @@
-import type {FunctionConfiguration} from '@aws-sdk/client-lambda';
+import type {FunctionConfiguration, Runtime} from '@aws-sdk/client-lambda';
 import {sameJson, type JsonObject} from '../../core/json.ts';
 import {NONCE_VARIABLE} from './names.ts';
 
@@ -11,6 +11,9 @@ export type Configuration = {
   readonly vpc: {readonly subnets: readonly string[]; readonly securityGroups: readonly string[]} | null;
   readonly kmsKey: string | null;
   readonly variables: {readonly [name: string]: string};
+  /** Of a zip archive: what Lambda runs it on, and what it calls. */
+  readonly runtime?: string;
+  readonly handler?: string;
 };
 
 /** The same as steps carry it: with secrets that are still to be read, by their references. */
@@ -25,6 +28,8 @@ export function requestOf({
   vpc,
   kmsKey,
   variables,
+  runtime,
+  handler,
 }: Configuration) {
   return {
     Role: role,
@@ -35,6 +40,8 @@ export function requestOf({
     VpcConfig: {SubnetIds: [...(vpc?.subnets ?? [])], SecurityGroupIds: [...(vpc?.securityGroups ?? [])]},
     KMSKeyArn: kmsKey ?? '',
     Environment: {Variables: {...variables}},
+    ...(runtime === undefined ? {} : {Runtime: runtime as Runtime}),
+    ...(handler === undefined ? {} : {Handler: handler}),
   };
 }
 
@@ -60,6 +67,7 @@ export function configurationOf(found: FunctionConfiguration): Configuration {
     vpc: subnets.length === 0 ? null : {subnets, securityGroups},
     kmsKey: found.KMSKeyArn || null,
     variables: {...found.Environment?.Variables},
+    ...(found.PackageType === 'Zip' ? {runtime: found.Runtime ?? '', handler: found.Handler ?? ''} : {}),
   };
 }
 
@@ -69,6 +77,8 @@ export type Expected = {
   readonly image: string | null;
   /** `repository@digest`, where the digest alone does not tell what was there before from what shall be. */
   readonly imageUri?: string | null;
+  /** Of a zip archive. */
+  readonly codeSha256?: string | null;
   /** The mark of a forced cold start. */
   readonly nonce: string | null;
 };
@@ -86,6 +96,7 @@ export interface Latest {
 export function isAsExpected({found, image, imageUri}: Latest, expected: Expected): boolean {
   if ((expected.imageUri ?? imageUri) !== imageUri) return false;
   if (expected.image !== null && image !== expected.image) return false;
+  if ((expected.codeSha256 ?? found.CodeSha256) !== found.CodeSha256) return false;
   if (expected.nonce !== null && found.Environment?.Variables?.[NONCE_VARIABLE] !== expected.nonce)
     return false;
   return expected.configuration === null || sameJson(configurationOf(found), expected.configuration);

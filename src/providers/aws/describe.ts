@@ -2,15 +2,16 @@ import type {Deployment, Status} from '../../core/deployment.ts';
 import type {FunctionRef} from '../../core/driver.ts';
 import type {FunctionFound, Have} from './have.ts';
 import type {Handle} from './handle.ts';
-import {LIVE, logGroupName} from './names.ts';
+import {LIVE} from './names.ts';
 import type {AwsOptions} from './options.ts';
 import {placeOf} from './plan/draft.ts';
 import {spareTwins} from './plan/live.ts';
+import {isDeployedTo} from './plan/refuse.ts';
 import {warmOf} from './plan/warmth.ts';
 
 /** Says what was found, in the words that every provider uses. */
 export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Have): Status {
-  const found = have.fn?.ours === true && have.fn.state !== 'Deleting' ? have.fn : null;
+  const found = have.fn !== null && isDeployedTo(have.fn, options) ? have.fn : null;
   const spare = found === null ? [] : spareTwins(found);
   return {
     schema: 'thaw.status/1',
@@ -30,7 +31,9 @@ export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Hav
       ...placeOf(have),
       ...(found === null ? {} : {arn: found.arn}),
       ...(found?.url ? {auth: found.url.auth} : {}),
-      ...(found === null ? {} : {logGroup: logGroupName(fn.name)}),
+      ...(found === null ? {} : {logGroup: found.logGroup}),
+      ...(found?.packageType === 'Zip' ? {artifact: 'zip'} : {}),
+      ...(found === null || found.ours ? {} : {adopted: true}),
       accountConcurrency: have.concurrency.max,
     },
   };
@@ -70,7 +73,7 @@ function deploymentOf(
     region,
     profile: options.profile,
     function: fn.name,
-    logGroup: logGroupName(fn.name),
+    logGroup: found.logGroup,
     via: found.url === null ? 'direct' : options.invoke,
     auth: found.url?.auth ?? 'iam',
   };

@@ -16,7 +16,9 @@ export type AwsOptions = {
   readonly permissionsBoundary: string | null;
   /** The name of an ECR repository of the user's own; null: thaw makes one. */
   readonly repository: string | null;
-  readonly artifact: 'image';
+  readonly artifact: 'image' | 'zip';
+  /** Whether a function of that name that thaw did not make is given new code, and nothing else. */
+  readonly adopt: boolean;
   /** Of `/tmp`. */
   readonly ephemeralStorageMb: number;
   readonly vpc: Vpc | null;
@@ -75,7 +77,14 @@ export const optionsSchema: JsonObject = {
     artifact: {
       enum: ['image', 'zip'],
       default: 'image',
-      description: 'What is deployed: the container image. Zip archives are planned and refused so far.',
+      description:
+        'What is deployed: the container image, or what is in it as a zip archive, which Lambda runs on a Node or Python of its own.',
+    },
+    adopt: {
+      type: 'boolean',
+      default: false,
+      description:
+        'Give a function of that name that thaw did not make new code, and change and delete nothing else of it.',
     },
     ephemeralStorage: {
       type: 'string',
@@ -173,9 +182,9 @@ export function parseOptions(raw: Json): AwsOptions {
   }
 
   const artifact = valueOf('artifact');
-  if (artifact === 'zip') {
-    problems.push({path: ['artifact'], message: 'zip archives cannot be deployed yet: only image can'});
-  } else if (artifact !== 'image') wrong('artifact', 'image', artifact);
+  if (artifact !== 'image' && artifact !== 'zip') wrong('artifact', 'image or zip', artifact);
+  const adopt = valueOf('adopt');
+  if (typeof adopt !== 'boolean') wrong('adopt', 'true or false', adopt);
   const storage = valueOf('ephemeralStorage');
   const ephemeralStorageMb = typeof storage === 'string' ? parseMemory(storage) : undefined;
   if (
@@ -218,7 +227,8 @@ export function parseOptions(raw: Json): AwsOptions {
     role,
     permissionsBoundary,
     repository,
-    artifact: 'image',
+    artifact: artifact as AwsOptions['artifact'],
+    adopt: adopt as boolean,
     ephemeralStorageMb: ephemeralStorageMb as number,
     vpc,
     kmsKey,

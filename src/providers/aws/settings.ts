@@ -4,6 +4,7 @@ import type {FunctionSpec} from '../../core/function.ts';
 import type {Platform} from '../../core/image.ts';
 import {canonicalJson, type Json} from '../../core/json.ts';
 import type {Arg} from '../../core/plan.ts';
+import {zipCodeOf} from './archive.ts';
 import {IMAGE_VARIABLE, OWN_VARIABLES, SECRETS_VARIABLE} from './names.ts';
 import type {AwsOptions} from './options.ts';
 import {referencesIn} from './secrets.ts';
@@ -37,6 +38,7 @@ export function settingsOf(
 ): Settings {
   const {MemorySize, Timeout, Role, Architectures, EphemeralStorage, VpcConfig, KMSKeyArn, Environment} =
     configuration;
+  const {PackageType, CodeSha256, Runtime, Handler} = configuration;
   const variables = Object.entries(Environment?.Variables ?? {});
   const references = referencesIn(configuration);
   // What the store holds may have changed since.
@@ -47,6 +49,9 @@ export function settingsOf(
   const securityGroups = [...(VpcConfig?.SecurityGroupIds ?? [])].sort();
   return {
     image,
+    ...(PackageType === 'Zip'
+      ? {code: CodeSha256 ?? null, runtime: Runtime ?? null, handler: Handler ?? null}
+      : {}),
     platform: Architectures?.[0] ?? 'x86_64',
     'resources.memoryMb': MemorySize ?? null,
     'resources.timeoutMs': (Timeout ?? 0) * 1000,
@@ -74,8 +79,10 @@ export function settingsOf(
  * @param role the ARN of the role, as far as that is known before the role is there
  */
 export function wantedSettings(fn: FunctionSpec, options: AwsOptions, role: string): Settings {
+  const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
   return {
     image: fn.image,
+    ...(zip === null ? {} : {code: zip.codeSha256, runtime: zip.runtime, handler: zip.handler}),
     platform: architectureOf(fn.platform),
     'resources.memoryMb': fn.resources.memoryMb,
     'resources.timeoutMs': timeoutSeconds(fn) * 1000,
@@ -97,7 +104,9 @@ export function configurationArg(
   options: AwsOptions,
   role: Arg,
 ): {readonly [key: string]: Arg} {
+  const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
   return {
+    ...(zip === null ? {} : {runtime: zip.runtime, handler: zip.handler}),
     role,
     memoryMb: fn.resources.memoryMb,
     timeoutSeconds: timeoutSeconds(fn),
@@ -113,5 +122,9 @@ export function configurationArg(
   };
 }
 
-/** Settings that UpdateFunctionCode writes; UpdateFunctionConfiguration writes the others. */
-export const isOfCode = (path: string): boolean => path === 'image' || path === 'platform';
+/**
+ * Settings that UpdateFunctionCode writes; UpdateFunctionConfiguration writes the others. Of a zip archive the image is
+ * only said to be where it is from.
+ */
+export const isOfCode = (path: string, isZip: boolean): boolean =>
+  path === 'platform' || path === (isZip ? 'code' : 'image');

@@ -1,5 +1,8 @@
+import {readFile} from 'node:fs/promises';
+import {digestOf} from '../../../core/digest.ts';
 import {ThawError} from '../../../core/errors.ts';
 import type {Op} from '../../../core/driver.ts';
+import type {JsonObject} from '../../../core/json.ts';
 import {
   configurationOf,
   creationOf,
@@ -27,16 +30,17 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const {args, text, how} = job;
     const name = text('name');
     const configuration = await resolveSecrets(job, args['configuration'] as unknown as Unresolved);
-    const expected: Expected = {configuration, image: text('image'), nonce: null};
+    const expected: Expected = {configuration, ...expectedCode(args), nonce: null};
     const there = await readLatest(job);
     if (there && there.tags[OWNER_TAG] === name && isAsExpected(there, expected)) return;
+    const code = await codeOf(job);
     const lambda = await job.aws.lambda();
     await job.ask('lambda:CreateFunction', name, () =>
       lambda.createFunction(
         {
           FunctionName: name,
-          PackageType: 'Image',
-          Code: {ImageUri: text('imageUri')},
+          PackageType: 'ZipFile' in code ? 'Zip' : 'Image',
+          Code: code,
           Architectures: [text('architecture') as 'arm64' | 'x86_64'],
           ...creationOf(configuration),
           Tags: {...(args['tags'] as {[key: string]: string})},
@@ -69,15 +73,18 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const latest = await mustReadLatest(job);
     const {found, imageUri} = latest;
     const architecture = text('architecture') as 'arm64' | 'x86_64';
-    const isThere = imageUri === args['imageUri'] && (found.Architectures?.[0] ?? 'x86_64') === architecture;
+    const {codeSha256} = expectedCode(args);
+    const isSame = codeSha256 === undefined ? imageUri === args['imageUri'] : found.CodeSha256 === codeSha256;
+    const isThere = isSame && (found.Architectures?.[0] ?? 'x86_64') === architecture;
     if (isThere && found.LastUpdateStatus !== 'Failed') return;
     await refuseUnexpected(job, latest);
+    const code = await codeOf(job);
     const lambda = await job.aws.lambda();
     await job.ask('lambda:UpdateFunctionCode', name, () =>
       lambda.updateFunctionCode(
         {
           FunctionName: name,
-          ImageUri: text('imageUri'),
+          ...code,
           Architectures: [architecture],
           Publish: false,
           ...revisionOf(args['revision'] ?? found.RevisionId ?? null),
@@ -167,6 +174,26 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     }
   }),
 });
+
+/** What tells the code of a step's arguments from other code. */
+const expectedCode = (args: JsonObject): {readonly image: string | null; readonly codeSha256?: string} =>
+  typeof args['codeSha256'] === 'string'
+    ? {image: null, codeSha256: args['codeSha256']}
+    : {image: args['image'] as string};
+
+/** The code that a step is to write: an image by its name, a zip archive by its bytes. */
+async function codeOf({
+  args,
+  text,
+  context,
+}: Job): Promise<{readonly ImageUri: string} | {readonly ZipFile: Uint8Array}> {
+  if (args['codeSha256'] === undefined) return {ImageUri: text('imageUri')};
+  const {archive} = context;
+  const wanted = text('archive');
+  const bytes = archive?.archive.digest === wanted ? await readFile(archive.file).catch(() => null) : null;
+  if (bytes !== null && digestOf(bytes) === wanted) return {ZipFile: bytes};
+  throw new ThawError('IMAGE_MISSING', `the zip archive ${wanted} is not at hand`, {archive: wanted});
+}
 
 /** The configuration that is asked for; or that of a version, with the mark of a forced cold start. */
 async function wantedConfiguration(job: Job): Promise<Configuration> {

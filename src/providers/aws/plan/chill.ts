@@ -1,26 +1,12 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import type {Warmth} from '../../../core/function.ts';
 import {makePlan, type Arg, type Plan} from '../../../core/plan.ts';
-import type {FunctionFound, Have, VersionFound} from '../have.ts';
+import type {Have, VersionFound} from '../have.ts';
 import type {AwsOptions} from '../options.ts';
 import {openDraft, placeOf} from './draft.ts';
 import {addGoingLive, addTidying, spareTwins} from './live.ts';
 import {deployed} from './refuse.ts';
-import {warmOf} from './warmth.ts';
-
-/** How warm the live version is kept, for the version that takes its place. */
-function warmthOf(found: FunctionFound & {readonly live: string}): Warmth {
-  const {min, actions} = warmOf(found, found.live);
-  const ups = actions.filter(({name}) => name.endsWith('-up'));
-  const schedule = ups.flatMap((up) => {
-    const down = actions.find(({name}) => name === up.name.replace(/-up$/, '-down'));
-    return down === undefined
-      ? []
-      : [{up: up.schedule, down: down.schedule, timezone: up.timezone, min: up.min}];
-  });
-  return {min, schedule};
-}
+import {warmthOf} from './warmth.ts';
 
 /**
  * Makes the next request cold: a twin of the live version, of which no instance can be there yet, goes live in its
@@ -29,8 +15,12 @@ function warmthOf(found: FunctionFound & {readonly live: string}): Warmth {
  * @throws ThawError NOT_DEPLOYED
  */
 export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Plan {
-  const found = deployed(fn, have);
+  const found = deployed(fn, options, have);
   const {name} = fn;
+  if (!found.ours) {
+    const message = `no start of ${name} can be forced to be cold: thaw did not make it, and changes no settings of it`;
+    throw new ThawError('PROVIDER_CONFLICT', message, {provider: 'aws', reason: 'adopt', function: name});
+  }
   const draft = openDraft(name, options, have);
   const live = found.versions.find(({version}) => version === found.live);
   const nonce = found.live;
@@ -42,7 +32,12 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
     revision = {$ref: 'settled.revision'};
   }
   const repository = found.imageUri?.split('@')[0] ?? null;
-  const image = live?.image ?? null;
+  const isZip = found.packageType === 'Zip';
+  if (isZip && live?.settings['code'] !== found.latest['code']) {
+    const message = `version ${found.live} of ${name} is live, but is not the newest code: thaw has no other zip archive to make a twin of it`;
+    throw new ThawError('PROVIDER_CONFLICT', message, {provider: 'aws', reason: 'older', function: name});
+  }
+  const image = isZip ? null : (live?.image ?? null);
   const otherCode =
     image !== null &&
     repository !== null &&
@@ -105,7 +100,7 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
  * @throws ThawError NOT_DEPLOYED, also if there is no such version
  */
 export function planRollback(fn: FunctionRef, options: AwsOptions, have: Have, to: string | null): Plan {
-  const found = deployed(fn, have);
+  const found = deployed(fn, options, have);
   const spare = spareTwins(found);
   const versions = found.versions.filter((version) => !spare.includes(version));
   const earlier = versions.filter(({version}) => Number(version) < Number(found.live));

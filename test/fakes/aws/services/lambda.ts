@@ -2,7 +2,6 @@ import type * as Lambda from '@aws-sdk/client-lambda';
 import {randomUUID} from 'node:crypto';
 import {request as httpRequest} from 'node:http';
 import {buffer} from 'node:stream/consumers';
-import {digestOf} from '../../../../src/core/digest.ts';
 import type {Call, Cloud, Service} from '../cloud.ts';
 import type {Source} from '../delivery.ts';
 import {Refusal} from '../refusal.ts';
@@ -94,7 +93,8 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       function: fn.name,
       version: version.version,
       content: contentOf(version),
-      digest: code.kind === 'image' ? code.digest : digestOf(code.bytes),
+      // Lambda itself tells a function nothing of what it is made of.
+      image: configuration.environment['THAW_IMAGE'] ?? '',
       unpack: () => unpack(code, configuration.handler ?? ''),
       memoryMb: configuration.memoryMb,
       timeoutMs: configuration.timeout * 1000,

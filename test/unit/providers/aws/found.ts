@@ -49,6 +49,7 @@ export function version(
     image: fn.image,
     settings,
     state: 'Active',
+    ours: false,
     replaces,
   };
 }
@@ -57,6 +58,7 @@ export function deployed(change: Partial<FunctionFound> = {}, fn: FunctionSpec =
   return {
     arn: `arn:aws:lambda:eu-central-1:123456789012:function:${NAME}`,
     ours: true,
+    adopted: false,
     tags: {'thaw:function': NAME},
     state: 'Active',
     stateReason: null,
@@ -64,6 +66,8 @@ export function deployed(change: Partial<FunctionFound> = {}, fn: FunctionSpec =
     lastUpdateReason: null,
     revision: 'revision-7',
     packageType: 'Image',
+    startsOtherwise: false,
+    logGroup: `/aws/lambda/${NAME}`,
     latest: wantedSettings(fn, options, ROLE),
     declared: {image: fn.image, nonce: null},
     imageUri: `${URI}@${fn.image}`,
