@@ -93,6 +93,9 @@ cpSync('src/runtime/python', 'dist/runtime/python', {
   filter: (file) => !file.includes('__pycache__'),
 });
 
+// What Lambda's own Python calls.
+cpSync('src/runtime/python-managed/thaw_lambda.py', 'dist/runtime/thaw_lambda.py');
+
 // The types of the package as a library.
 if (!process.argv.includes('--keep')) {
   const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')));

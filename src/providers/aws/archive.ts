@@ -9,7 +9,7 @@ const FORM: ArchiveForm = {
   unpackedBytesMax: 250 * 2 ** 20,
   entry: {
     node: {file: 'managed.mjs', name: 'index.mjs'},
-    python: {file: 'python/managed.py', name: 'thaw_lambda.py'},
+    python: {file: 'thaw_lambda.py', name: 'thaw_lambda.py'},
   },
 };
 

@@ -42,10 +42,22 @@ export function refuseSettings(fn: FunctionSpec): void {
 }
 
 function runtimeProblems({archive}: FunctionSpec): Refused[] {
-  if (archive === undefined || managedRuntime(archive.runtime) !== null) return [];
-  const version = archive.runtime.kind === 'python' ? archive.runtime.version : '';
-  const message = `Lambda has no Python ${version} of its own that a zip archive could run on`;
-  return [{path: 'providers.aws.artifact', message}];
+  if (archive === undefined || archive.runtime.kind !== 'python') return [];
+  const {version, provided} = archive.runtime;
+  const path = 'providers.aws.artifact';
+  return [
+    ...(managedRuntime(archive.runtime) === null
+      ? [{path, message: `Lambda has no Python ${version} of its own that a zip archive could run on`}]
+      : []),
+    ...(provided.length > 0
+      ? [
+          {
+            path,
+            message: `a zip archive lacks what python.provided leaves to the base: ${provided.join(', ')}`,
+          },
+        ]
+      : []),
+  ];
 }
 
 function triggerProblems(trigger: Trigger, index: number): Refused[] {

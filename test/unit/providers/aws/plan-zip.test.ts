@@ -111,6 +111,12 @@ describe('a zip archive', () => {
     expect(() => planDeploy(old, options, nothing)).toThrow('Lambda has no Python 3.9 of its own');
   });
 
+  it('is refused where packages are those of a base that it does not have', () => {
+    const runtime = {kind: 'python', version: '3.12', interpreter: 'base', provided: ['torch']} as const;
+    const bare = {...spec, archive: {...archiveOf('p'), runtime}};
+    expect(() => planDeploy(bare, options, nothing)).toThrow('python.provided leaves to the base: torch');
+  });
+
   it.each([
     [options, spec.archive, site(), 'deployed as an image, which cannot become a zip archive'],
     [parseOptions({}), undefined, there(), 'deployed as a zip archive, which cannot become an image'],
