@@ -69,22 +69,22 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
   let imageFiles: ImageFiles | null = null;
   const fleet = new Fleet(cloud);
 
-  const unpack = async (code: Code, handler: string): Promise<Unpacked> => {
+  const unpack = async (code: Code, {handler, runtime}: Version['configuration']): Promise<Unpacked> => {
     if (code.kind === 'zip') {
-      const rootDir = await zipFiles.folderOf(code.bytes);
-      return {rootDir, env: zipEnvironment(rootDir, handler)};
+      const rootDir = await zipFiles.folderOf(code.bytes, runtime ?? '');
+      return {rootDir, env: zipEnvironment(rootDir, handler ?? '')};
     }
     imageFiles ??= new ImageFiles(registry());
     return {rootDir: await imageFiles.folderOf(code.repository, code.digest), env: {}};
   };
 
   const isRunnable = ({code, configuration}: Version): boolean =>
-    runs && (code.kind === 'image' || configuration.runtime?.startsWith('nodejs') === true);
+    runs && (code.kind === 'image' || /^(nodejs|python)/.test(configuration.runtime ?? ''));
 
   const unitOf = (fn: FunctionRecord, version: Version): Unit => {
     const {code, configuration} = version;
     if (!isRunnable(version)) {
-      const message = `the fake runs zip archives on Node alone, not on ${configuration.runtime}`;
+      const message = `the fake runs zip archives on Node and Python alone, not on ${configuration.runtime}`;
       throw new Refusal('ServiceException', message, {status: 500});
     }
     const format: LogFormat = configuration.logging.LogFormat ?? 'Text';
@@ -95,7 +95,7 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       content: contentOf(version),
       // Lambda itself tells a function nothing of what it is made of.
       image: configuration.environment['THAW_IMAGE'] ?? '',
-      unpack: () => unpack(code, configuration.handler ?? ''),
+      unpack: () => unpack(code, configuration),
       memoryMb: configuration.memoryMb,
       timeoutMs: configuration.timeout * 1000,
       env: configuration.environment,
