@@ -301,7 +301,6 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
       return ours === true ? [set, `Or delete it first: $ thaw destroy ${text(provider, '')}`] : [set];
     }
     if (reason === 'adopt') return ['Deploy under another name, and thaw makes a function of its own.'];
-    if (reason === 'older') return [`$ thaw deploy ${text(provider, '')}`.trimEnd()];
     return ['Something else changed it at the same time: run the command again.'];
   },
   PROVIDER_UNREACHABLE: ({certificate, registry}) =>

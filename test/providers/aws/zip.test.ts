@@ -102,3 +102,22 @@ it('says why it cannot start, as the image does', async () => {
   for (const each of [image, zip]) expect(each?.payload).toMatchObject({errorMessage: message});
   expect(zip?.error).toBe(image?.error);
 }, 60_000);
+
+it('forces a cold start of older code, too, which Lambda alone has', async () => {
+  harness = await openAwsHarness({artifact: 'zip'});
+  const desk = openDesk(harness);
+  const base = baseOf(harness);
+  await desk.deploy(base);
+  await desk.deploy({...base, image: harness.images[1]});
+  await desk.apply((await desk.inspect(base)).rollback(null), base);
+  expect((await desk.invoke(base)).evidence.image).toBe(base.image.image.digest);
+  harness.aws.faults.onNextWrite('reset after');
+  for (let n = 0; n < 2; n++) {
+    await desk.chill(base);
+    const {evidence, class: start} = await desk.invoke(base);
+    expect([start, evidence.image]).toEqual(['cold', base.image.image.digest]);
+  }
+  expect(desk.tape.join()).not.toContain('/code/');
+  await desk.deploy({...base, image: harness.images[1]});
+  expect((await desk.invoke(base)).evidence.image).toBe(harness.images[1].image.digest);
+}, 60_000);

@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import {digestOf} from '../../../core/digest.ts';
 import {ThawError} from '../../../core/errors.ts';
@@ -23,6 +24,8 @@ import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './argument
 const UPDATE_MS_MAX = 900_000;
 /** For so long it may be that a write is not to be seen. */
 const STALE_MS_MAX = 5000;
+/** Archives have 50 MB at most. */
+const FETCH_MS_MAX = 120_000;
 
 /** The function itself: what CreateFunction and the calls that change it write. */
 export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
@@ -182,17 +185,37 @@ const expectedCode = (args: JsonObject): {readonly image: string | null; readonl
     : {image: args['image'] as string};
 
 /** The code that a step is to write: an image by its name, a zip archive by its bytes. */
-async function codeOf({
-  args,
-  text,
-  context,
-}: Job): Promise<{readonly ImageUri: string} | {readonly ZipFile: Uint8Array}> {
+async function codeOf(job: Job): Promise<{readonly ImageUri: string} | {readonly ZipFile: Uint8Array}> {
+  const {args, text, context} = job;
   if (args['codeSha256'] === undefined) return {ImageUri: text('imageUri')};
+  if (typeof args['from'] === 'string') return {ZipFile: await fetchCode(job, args['from'])};
   const {archive} = context;
   const wanted = text('archive');
   const bytes = archive?.archive.digest === wanted ? await readFile(archive.file).catch(() => null) : null;
   if (bytes !== null && digestOf(bytes) === wanted) return {ZipFile: bytes};
   throw new ThawError('IMAGE_MISSING', `the zip archive ${wanted} is not at hand`, {archive: wanted});
+}
+
+/** The zip archive of a version, from where Lambda keeps it. Who knows that address may read it: it is not shown. */
+async function fetchCode({text, how, ask, aws, context, signal}: Job, version: string): Promise<Uint8Array> {
+  const name = text('name');
+  const lambda = await aws.lambda();
+  const resource = `${name}:${version}`;
+  const {Code} = await ask('lambda:GetFunction', resource, () =>
+    lambda.getFunction({FunctionName: name, Qualifier: version}, how),
+  );
+  const url = Code?.Location;
+  if (url === undefined) {
+    const message = `Lambda does not say where the code of ${resource} is`;
+    throw new ThawError('PROVIDER_REFUSED', message, {provider: 'aws', resource});
+  }
+  const request = {url, timeoutMs: FETCH_MS_MAX, signal};
+  const {status, body, error} = await context.ports.http(request);
+  const found = createHash('sha256').update(body).digest('base64');
+  if (status === 200 && error === null && found === text('codeSha256')) return body;
+  const message = `the code of ${resource} cannot be fetched: ${error?.kind ?? `status ${status}, CodeSha256 ${found}`}`;
+  const transient = error !== null || (status ?? 0) >= 500;
+  throw new ThawError('PROVIDER_REFUSED', message, {provider: 'aws', resource, transient});
 }
 
 /** The configuration that is asked for; or that of a version, with the mark of a forced cold start. */

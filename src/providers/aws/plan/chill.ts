@@ -1,8 +1,9 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import {makePlan, type Arg, type Plan} from '../../../core/plan.ts';
-import type {Have, VersionFound} from '../have.ts';
+import type {FunctionFound, Have, VersionFound} from '../have.ts';
 import type {AwsOptions} from '../options.ts';
+import type {Code} from './code.ts';
 import {openDraft, placeOf} from './draft.ts';
 import {addGoingLive, addTidying, spareTwins} from './live.ts';
 import {deployed} from './refuse.ts';
@@ -31,22 +32,11 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
     draft.add('settled', 'lambda:WaitFunctionUpdated', args, [], 'an earlier change is under way');
     revision = {$ref: 'settled.revision'};
   }
-  const repository = found.imageUri?.split('@')[0] ?? null;
-  const isZip = found.packageType === 'Zip';
-  if (isZip && live?.settings['code'] !== found.latest['code']) {
-    const message = `version ${found.live} of ${name} is live, but is not the newest code: thaw has no other zip archive to make a twin of it`;
-    throw new ThawError('PROVIDER_CONFLICT', message, {provider: 'aws', reason: 'older', function: name});
-  }
-  const image = isZip ? null : (live?.image ?? null);
-  const otherCode =
-    image !== null &&
-    repository !== null &&
-    (image !== found.latest['image'] || live?.settings['platform'] !== found.latest['platform']);
-  if (otherCode) {
-    const architecture = (live?.settings['platform'] ?? 'x86_64') as string;
-    const code = {name, image, imageUri: `${repository}@${image}`, architecture, expected: null, revision};
-    draft.add('code', 'lambda:UpdateFunctionCode', code, [], 'the newest image is not the live one');
-    const expected = {configuration: null, image, nonce: null};
+  const code = codeOfLive(found, live);
+  if (code.args !== null) {
+    const args = {name, ...code.args, expected: null, revision};
+    draft.add('code', 'lambda:UpdateFunctionCode', args, [], 'the newest code is not the live one');
+    const expected = {configuration: null, ...code.expected, nonce: null};
     draft.add(
       'coded',
       'lambda:WaitFunctionUpdated',
@@ -64,7 +54,7 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
     [],
     why,
   );
-  const expected = {configuration: null, image, nonce};
+  const expected = {configuration: null, ...code.expected, nonce};
   draft.add(
     'settled-nonce',
     'lambda:WaitFunctionUpdated',
@@ -92,6 +82,28 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Pla
       ? {warmMin: warm.min, note: `${warm.min} are kept ready: the next request is prewarmed`}
       : {}),
   });
+}
+
+/** What the live version runs: how it is told from other code, and what writes it where the newest is another. */
+function codeOfLive(
+  {live, latest, packageType, imageUri}: FunctionFound & {readonly live: string},
+  version: VersionFound | undefined,
+): Pick<Code, 'expected'> & {readonly args: {readonly [key: string]: Arg} | null} {
+  const {settings, image = null} = version ?? {};
+  const architecture = settings?.['platform'] ?? 'x86_64';
+  const isOther = (path: string): boolean => settings?.[path] !== latest[path];
+  if (packageType === 'Zip') {
+    const codeSha256 = settings?.['code'];
+    if (typeof codeSha256 !== 'string') return {expected: {image: null}, args: null};
+    const differs = isOther('code') || isOther('platform');
+    // Nobody but Lambda has an archive that was deployed long ago.
+    const args = differs ? {image, codeSha256, from: live, architecture} : null;
+    return {expected: {image: null, codeSha256}, args};
+  }
+  const repository = imageUri?.split('@')[0] ?? null;
+  const differs = image !== null && repository !== null && (isOther('image') || isOther('platform'));
+  const args = differs ? {image, imageUri: `${repository}@${image}`, architecture} : null;
+  return {expected: {image}, args};
 }
 
 /**

@@ -55,9 +55,12 @@ export interface LambdaPlane extends Scaled {
   mayBeInvokedBy(arn: string, service: string, sourceArn: string): boolean;
   /** Starts a sandbox that nobody has asked for yet. */
   startProactively(name: string, qualifier: string): Promise<void>;
+  /** The zip archive that a version is made of, at the address that GetFunction says; null: none is there. */
+  codeAt(path: string): Uint8Array | null;
   close(): Promise<void>;
 }
 
+const CODE_PATH = /^\/code\/([^/]+)\/([^/]+)$/;
 const URL_PATH = /^\/fn\/([^/]+)\/([^/]+)(\/.*)?$/;
 
 export function createLambda(around: LambdaSurroundings): Service & LambdaPlane {
@@ -341,6 +344,12 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
     startProactively(name, qualifier) {
       const {fn, version} = invocable({name, qualifier});
       return fleet.startProactively(unitOf(fn, version));
+    },
+    codeAt(path) {
+      const [, name = '', qualifier = null] = CODE_PATH.exec(decodeURIComponent(path)) ?? [];
+      const fn = functions.all.get(name);
+      const code = fn === undefined ? null : functions.version(fn, qualifier).code;
+      return code?.kind === 'zip' ? code.bytes : null;
     },
     async close() {
       await fleet.close();

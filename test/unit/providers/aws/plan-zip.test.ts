@@ -129,13 +129,23 @@ describe('a zip archive', () => {
     const plan = planChill({name: NAME}, options, there());
     expect(opsOf(plan)).not.toContain('UpdateFunctionCode');
     const publish = plan.steps.find(({id}) => id === 'publish');
-    expect(publish?.args['expected']).toEqual({configuration: null, image: null, nonce: '1'});
+    expect(publish?.args['expected']).toEqual({
+      configuration: null,
+      image: null,
+      codeSha256: sha('first'),
+      nonce: '1',
+    });
   });
 
-  it('goes back by the alias, but gets no twin of older code, which nobody has', () => {
+  it('goes back by the alias, and gets a twin of older code from Lambda itself', () => {
     const have = there(other, {versions: [version('1', zipped), version('2', other)], live: '2'});
     expect(opsOf(planRollback({name: NAME}, options, have, null))).toEqual(['UpdateAlias']);
-    const back = {...have, fn: {...have.fn, live: '1'}};
-    expect(() => planChill({name: NAME}, options, back)).toThrow('version 1 of credit-scoring is live');
+    const back = planChill({name: NAME}, options, {...have, fn: {...have.fn, live: '1'}});
+    expect(opsOf(back).slice(0, 3)).toEqual([
+      'UpdateFunctionCode',
+      'WaitFunctionUpdated',
+      'UpdateFunctionConfiguration',
+    ]);
+    expect(back.steps[0]?.args).toMatchObject({from: '1', codeSha256: sha('first'), expected: null});
   });
 });

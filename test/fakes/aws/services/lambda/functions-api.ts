@@ -289,7 +289,10 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
                 ImageUri: code.uri,
                 ResolvedImageUri: `${host}/${code.repository}@${code.digest}`,
               }
-            : {RepositoryType: 'S3', Location: `${cloud.origin()}/code/${fn.name}`},
+            : {
+                RepositoryType: 'S3',
+                Location: `${cloud.origin()}/code/${fn.name}/${target.qualifier ?? '$LATEST'}`,
+              },
         Tags: fn.tags.size === 0 ? undefined : Object.fromEntries(fn.tags),
         Concurrency: fn.reserved === null ? undefined : {ReservedConcurrentExecutions: fn.reserved},
       };
