@@ -121,3 +121,17 @@ it('forces a cold start of older code, too, which Lambda alone has', async () =>
   await desk.deploy({...base, image: harness.images[1]});
   expect((await desk.invoke(base)).evidence.image).toBe(harness.images[1].image.digest);
 }, 60_000);
+
+it('needs no registry', async () => {
+  harness = await openAwsHarness({artifact: 'zip'});
+  const {driver, context, aws} = harness;
+  for (const action of ['DescribeRepositories', 'GetAuthorizationToken', 'CreateRepository']) {
+    aws.account.deny(`ecr:${action}`);
+  }
+  const checks = driver.open({artifact: 'zip'}).checks({name: NAME});
+  const results = await Promise.all(checks.map((each) => each.check(context)));
+  expect(results.map(({ok, found}) => (ok ? 'fine' : found))).toEqual(checks.map(() => 'fine'));
+  const desk = openDesk(harness);
+  await desk.deploy(baseOf(harness));
+  expect((await desk.invoke(baseOf(harness))).class).toBe('cold');
+}, 60_000);

@@ -24,8 +24,8 @@ import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './argument
 const UPDATE_MS_MAX = 900_000;
 /** For so long it may be that a write is not to be seen. */
 const STALE_MS_MAX = 5000;
-/** Archives have 50 MB at most. */
-const FETCH_MS_MAX = 120_000;
+/** Archives have 50 MB at most, and lines may be slow. */
+const ARCHIVE_MS_MAX = 600_000;
 
 /** The function itself: what CreateFunction and the calls that change it write. */
 export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
@@ -49,7 +49,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           Tags: {...(args['tags'] as {[key: string]: string})},
           Publish: false,
         },
-        how,
+        {...how, ...timeFor(code)},
       ),
     );
   }),
@@ -92,7 +92,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           Publish: false,
           ...revisionOf(args['revision'] ?? found.RevisionId ?? null),
         },
-        how,
+        {...how, ...timeFor(code)},
       ),
     );
   }),
@@ -184,8 +184,14 @@ const expectedCode = (args: JsonObject): {readonly image: string | null; readonl
     ? {image: null, codeSha256: args['codeSha256']}
     : {image: args['image'] as string};
 
+type SentCode = {readonly ImageUri: string} | {readonly ZipFile: Uint8Array};
+
+/** How long a call may take that sends an archive. */
+const timeFor = (code: SentCode): {readonly requestTimeout?: number} =>
+  'ZipFile' in code ? {requestTimeout: ARCHIVE_MS_MAX} : {};
+
 /** The code that a step is to write: an image by its name, a zip archive by its bytes. */
-async function codeOf(job: Job): Promise<{readonly ImageUri: string} | {readonly ZipFile: Uint8Array}> {
+async function codeOf(job: Job): Promise<SentCode> {
   const {args, text, context} = job;
   if (args['codeSha256'] === undefined) return {ImageUri: text('imageUri')};
   if (typeof args['from'] === 'string') return {ZipFile: await fetchCode(job, args['from'])};
@@ -209,7 +215,7 @@ async function fetchCode({text, how, ask, aws, context, signal}: Job, version: s
     const message = `Lambda does not say where the code of ${resource} is`;
     throw new ThawError('PROVIDER_REFUSED', message, {provider: 'aws', resource});
   }
-  const request = {url, timeoutMs: FETCH_MS_MAX, signal};
+  const request = {url, timeoutMs: ARCHIVE_MS_MAX, signal};
   const {status, body, error} = await context.ports.http(request);
   const found = createHash('sha256').update(body).digest('base64');
   if (status === 200 && error === null && found === text('codeSha256')) return body;
