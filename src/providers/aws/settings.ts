@@ -22,6 +22,9 @@ export type SecretsNow = ReadonlyMap<string, string | null>;
 const ARCHITECTURE: {readonly [P in Platform]: string} = {'linux/amd64': 'x86_64', 'linux/arm64': 'arm64'};
 const EPHEMERAL_MB = 512;
 
+/** The path of a zip archive's digest, as Lambda writes it. */
+export const CODE = 'image.codeSha256';
+
 export const architectureOf = (platform: Platform | undefined): string =>
   ARCHITECTURE[platform ?? 'linux/amd64'];
 
@@ -50,7 +53,7 @@ export function settingsOf(
   return {
     image,
     ...(PackageType === 'Zip'
-      ? {code: CodeSha256 ?? null, runtime: Runtime ?? null, handler: Handler ?? null}
+      ? {[CODE]: CodeSha256 ?? null, runtime: Runtime ?? null, handler: Handler ?? null}
       : {}),
     platform: Architectures?.[0] ?? 'x86_64',
     'resources.memoryMb': MemorySize ?? null,
@@ -82,7 +85,7 @@ export function wantedSettings(fn: FunctionSpec, options: AwsOptions, role: stri
   const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
   return {
     image: fn.image,
-    ...(zip === null ? {} : {code: zip.codeSha256, runtime: zip.runtime, handler: zip.handler}),
+    ...(zip === null ? {} : {[CODE]: zip.codeSha256, runtime: zip.runtime, handler: zip.handler}),
     platform: architectureOf(fn.platform),
     'resources.memoryMb': fn.resources.memoryMb,
     'resources.timeoutMs': timeoutSeconds(fn) * 1000,
@@ -127,4 +130,4 @@ export function configurationArg(
  * only said to be where it is from.
  */
 export const isOfCode = (path: string, isZip: boolean): boolean =>
-  path === 'platform' || path === (isZip ? 'code' : 'image');
+  path === 'platform' || path === (isZip ? CODE : 'image');

@@ -4,6 +4,7 @@ import {zipCodeOf} from '../archive.ts';
 import type {FunctionFound, Have} from '../have.ts';
 import {publishedOf} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
+import {CODE} from '../settings.ts';
 import {addCode} from './code.ts';
 import {openDraft, placeOf} from './draft.ts';
 import {addGoingLive} from './live.ts';
@@ -23,7 +24,7 @@ export function planAdoption(fn: FunctionSpec, options: AwsOptions, have: Have, 
   const live = found.versions.find(({version}) => version === found.live) ?? null;
   const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
   refuseAdoption(fn, found, zip);
-  const kept = zip === null ? 'image' : 'code';
+  const kept = zip === null ? 'image' : CODE;
   const to = zip === null ? fn.image : zip.codeSha256;
   if (live !== null && live.settings[kept] === to) return makePlan('aws', name, [], facts);
 

@@ -3,6 +3,7 @@ import {ThawError} from '../../../core/errors.ts';
 import {makePlan, type Arg, type Plan} from '../../../core/plan.ts';
 import type {FunctionFound, Have, VersionFound} from '../have.ts';
 import type {AwsOptions} from '../options.ts';
+import {CODE} from '../settings.ts';
 import type {Code} from './code.ts';
 import {openDraft, placeOf} from './draft.ts';
 import {addGoingLive, addTidying, spareTwins} from './live.ts';
@@ -93,9 +94,9 @@ function codeOfLive(
   const architecture = settings?.['platform'] ?? 'x86_64';
   const isOther = (path: string): boolean => settings?.[path] !== latest[path];
   if (packageType === 'Zip') {
-    const codeSha256 = settings?.['code'];
+    const codeSha256 = settings?.[CODE];
     if (typeof codeSha256 !== 'string') return {expected: {image: null}, args: null};
-    const differs = isOther('code') || isOther('platform');
+    const differs = isOther(CODE) || isOther('platform');
     // Nobody but Lambda has an archive that was deployed long ago.
     const args = differs ? {image, codeSha256, from: live, architecture} : null;
     return {expected: {image: null, codeSha256}, args};

@@ -283,7 +283,8 @@ function addUpdates({
     revision = {$ref: 'settled.revision'};
   }
   if (configures) {
-    const mine = named((path) => !isCode(path));
+    // Of other code the step that writes it says whose it is.
+    const mine = named((path) => !isCode(path) && !(updatesCode && path === 'image'));
     const why = mine.length > 0 ? 'its settings differ' : 'it shall say which image it is of';
     add('configure', 'lambda:UpdateFunctionConfiguration', {name, configuration, revision}, mine, why);
     const args = {name, expected: {configuration, image: null, nonce: null}, after: revision};
@@ -294,7 +295,10 @@ function addUpdates({
   const from = found.imageUri?.split('@')[0] ?? null;
   const moves = movesRepository && found.latest['image'] === fn.image;
   const to = typeof uri === 'string' ? uri : 'one that thaw makes';
-  const changes = [...named(isCode), ...(moves ? [{path: 'options.repository', from, to}] : [])];
+  const changes = [
+    ...named((path) => isCode(path) || path === 'image'),
+    ...(moves ? [{path: 'options.repository', from, to}] : []),
+  ];
   const before = configures ? {configuration, image: null, nonce: null} : null;
   const args = {...code.args, expected: before, revision};
   add('code', 'lambda:UpdateFunctionCode', args, changes, code.differs);

@@ -116,7 +116,7 @@ describe('a function that thaw did not make', () => {
     const zip = parseOptions({adopt: true, artifact: 'zip'});
     const archive = {digest: digestOf('zip'), bytes: 1, unpackedBytes: 2, runtime: {kind: 'node'} as const};
     const like = (runtime: string, handler: string): Have => {
-      const latest = {...deployed().latest, code: 'other', runtime, handler};
+      const latest = {...deployed().latest, 'image.codeSha256': 'other', runtime, handler};
       return theirs({packageType: 'Zip', imageUri: null, latest});
     };
     const plan = planDeploy({...wanted, archive}, zip, like('nodejs24.x', 'index.handler'));

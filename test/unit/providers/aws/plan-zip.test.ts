@@ -55,7 +55,7 @@ describe('a zip archive', () => {
       archive: digestOf('first'),
       configuration: {runtime: 'nodejs22.x', handler: 'index.handler'},
     });
-    expect(create?.changes).toContainEqual({path: 'code', from: null, to: sha('first')});
+    expect(create?.changes).toContainEqual({path: 'image.codeSha256', from: null, to: sha('first')});
     expect(JSON.stringify(plan)).not.toContain('imageUri');
   });
 
@@ -74,7 +74,7 @@ describe('a zip archive', () => {
       'WaitVersionActive',
       'UpdateAlias',
     ]);
-    expect(changesOf(plan)).toEqual(['UpdateFunctionConfiguration image', 'UpdateFunctionCode code']);
+    expect(changesOf(plan)).toEqual(['UpdateFunctionCode image', 'UpdateFunctionCode image.codeSha256']);
     const publish = plan.steps.find(({id}) => id === 'publish');
     expect(publish?.args['expected']).toMatchObject({image: null, codeSha256: sha('second')});
   });
@@ -86,10 +86,10 @@ describe('a zip archive', () => {
   });
 
   it('is sent again where somebody else sent other code', () => {
-    const latest = {...wantedSettings(zipped, options, ROLE), code: sha('foreign')};
+    const latest = {...wantedSettings(zipped, options, ROLE), 'image.codeSha256': sha('foreign')};
     const versions = [{...version('1', zipped), settings: latest}];
     expect(changesOf(planDeploy(zipped, options, there(zipped, {latest, versions})))).toEqual([
-      'UpdateFunctionCode code',
+      'UpdateFunctionCode image.codeSha256',
     ]);
   });
 
