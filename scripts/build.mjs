@@ -70,6 +70,16 @@ await build({
     probe: 'src/runtime/node/probe.ts',
   }),
 });
+// Lambda's own Node waits for what a module awaits at its top, which CommonJS cannot.
+await build({
+  ...common,
+  format: 'esm',
+  outdir: 'dist/runtime',
+  outExtension: {'.js': '.mjs'},
+  minifySyntax: true,
+  minifyWhitespace: true,
+  entryPoints: present({managed: 'src/runtime/node/managed.ts'}),
+});
 
 // What the user's own Python runs.
 cpSync('src/python/programs', 'dist/python', {
@@ -82,6 +92,9 @@ cpSync('src/runtime/python', 'dist/runtime/python', {
   recursive: true,
   filter: (file) => !file.includes('__pycache__'),
 });
+
+// What Lambda's own Python calls.
+cpSync('src/runtime/python-managed/thaw_lambda.py', 'dist/runtime/thaw_lambda.py');
 
 // The types of the package as a library.
 if (!process.argv.includes('--keep')) {

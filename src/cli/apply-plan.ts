@@ -1,4 +1,5 @@
 import {randomBytes} from 'node:crypto';
+import type {ArchiveOnDisk} from '../core/archive.ts';
 import {applyPlan, type ApplyEvent} from '../deploy/apply.ts';
 import {renderPlan} from '../deploy/render-plan.ts';
 import type {Context, Driver} from '../core/driver.ts';
@@ -18,6 +19,7 @@ export interface CarryOut {
   readonly context: Context;
   readonly driver: Driver;
   readonly image: ImageOnDisk | null;
+  readonly archive?: ArchiveOnDisk | null;
   /** What `{$secret: name}` means. */
   readonly values: ReadonlyMap<string, string>;
 }
@@ -37,12 +39,13 @@ export async function confirmPlan(
 /** Applies a plan and shows each step as it goes. Gives every step's outputs. */
 export async function carryOutPlan(
   plan: Plan,
-  {terminal, context, driver, image, values}: CarryOut,
+  {terminal, context, driver, image, archive = null, values}: CarryOut,
 ): Promise<ReadonlyMap<string, Outputs>> {
   return applyPlan(plan, {
     ops: driver.ops,
     context,
     image,
+    archive,
     secret: (name) => {
       const value = values.get(name);
       if (value === undefined) throw new ThawError('SECRET_MISSING', `${name} has no value`, {names: [name]});

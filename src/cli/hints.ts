@@ -194,10 +194,12 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
       : reference === undefined
         ? ['$ thaw package']
         : ['Choose another image.'],
-  IMAGE_TOO_LARGE: ({largest}) => [
-    largest === 'model'
-      ? 'Set model.quantize to auto in thaw.yaml, or choose a smaller model.'
-      : 'Leave dependencies out of the handler, or choose a smaller model.',
+  IMAGE_TOO_LARGE: ({largest, provider}) => [
+    largest === 'archive'
+      ? `Set providers.${text(provider, '')}.artifact to image in thaw.yaml: images may be larger.`
+      : largest === 'model'
+        ? 'Set model.quantize to auto in thaw.yaml, or choose a smaller model.'
+        : 'Leave dependencies out of the handler, or choose a smaller model.',
   ],
   PLATFORM_UNSUPPORTED: () => ['docs/platforms.md says what works where.'],
   RUNTIME_UNAVAILABLE: () => ['$ npm run build'],
@@ -286,12 +288,21 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   CONTENT_MISMATCH: () => [
     'Something between here and there alters or cuts what is sent: look at proxies, then run the command again.',
   ],
-  PROVIDER_CONFLICT: ({reason}) =>
-    reason === 'taken'
-      ? [
-          'Give the function another name, or delete what is in its way yourself: thaw deletes only what it made.',
-        ]
-      : ['Something else changed it at the same time: run the command again.'],
+  PROVIDER_CONFLICT: ({provider, reason, what, ours, artifact}) => {
+    if (reason === 'taken') {
+      const other =
+        'Give the function another name, or delete what is in its way yourself: thaw deletes only what it made.';
+      if (what !== 'function') return [other];
+      const adopt = 'To give that function new code, with nothing else of it changed:';
+      return [other, adopt, `$ thaw deploy ${text(provider, '')} --adopt`];
+    }
+    if (reason === 'package-type') {
+      const set = `Set providers.${text(provider, '')}.artifact to ${text(artifact, '')} in thaw.yaml.`;
+      return ours === true ? [set, `Or delete it first: $ thaw destroy ${text(provider, '')}`] : [set];
+    }
+    if (reason === 'adopt') return ['Deploy under another name, and thaw makes a function of its own.'];
+    return ['Something else changed it at the same time: run the command again.'];
+  },
   PROVIDER_UNREACHABLE: ({certificate, registry}) =>
     certificate === true
       ? [

@@ -10,12 +10,20 @@ const NONE = 'none';
  *
  * @throws ThawError USAGE if the provider has no such option, or the value is none of those it takes
  */
-export function overrideOption(provider: ProjectProvider, option: string, value: string): ProjectProvider {
+export function overrideOption(
+  provider: ProjectProvider,
+  option: string,
+  value: string | true,
+): ProjectProvider {
   const {driver} = provider;
   const properties = driver.optionsSchema['properties'] as {readonly [name: string]: JsonObject} | undefined;
   const property = properties?.[option];
   const values = property?.['enum'];
   const flag = `--${option}`;
+  if (value === true) {
+    if (property?.['type'] === 'boolean') return withOption(provider, option, true);
+    throw new ThawError('USAGE', `${flag} cannot be used with ${driver.name}`, {flag, provider: driver.name});
+  }
   if (isInteger(property)) {
     if (!/^\d{1,9}$/.test(value)) {
       throw new ThawError('USAGE', `${flag} must be a whole number, not ${value}`, {flag});

@@ -45,14 +45,14 @@ export abstract class ProjectCommand<C extends typeof Command = typeof Command> 
   protected async providers(
     project: Project,
     all = false,
-    overrides: {readonly [option: string]: string | undefined} = {},
+    overrides: {readonly [option: string]: string | boolean | undefined} = {},
   ): Promise<readonly ProjectProvider[]> {
     const {config} = project;
     const named = [...new Set(this.argvRest)];
     const names = all ? config.providers.map(({name}) => name) : named.length > 0 ? named : [config.default];
     const providers = await Promise.all(names.map((name) => project.provider(name)));
     const given = Object.entries(overrides).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined,
+      (entry): entry is [string, string | true] => entry[1] !== undefined && entry[1] !== false,
     );
     if (given.length === 0) return providers;
     const {overrideOption} = await import('./override-option.ts');

@@ -18,6 +18,9 @@ export default class Deploy extends ProjectCommand<typeof Deploy> {
       summary: 'Have this machine run the function as that cloud would, whatever thaw.yaml says; or none.',
       helpValue: 'CLOUD',
     }),
+    adopt: Flags.boolean({
+      summary: 'Give a function that thaw did not make new code, and change and delete nothing else of it.',
+    }),
     'dry-run': Flags.boolean({summary: 'Show the plan and change nothing.'}),
     yes: Flags.boolean({char: 'y', summary: 'Do not ask.'}),
   };
@@ -25,9 +28,9 @@ export default class Deploy extends ProjectCommand<typeof Deploy> {
   async run(): Promise<object> {
     const {project, context} = await this.open();
     const {deployFunction, rehearseDeploy} = await import('../cli/deploy-function.ts');
-    const {all, yes, emulate, 'dry-run': dryRun} = this.flags;
+    const {all, yes, emulate, adopt, 'dry-run': dryRun} = this.flags;
     const providers = [];
-    for (const provider of await this.providers(project, all, {emulate})) {
+    for (const provider of await this.providers(project, all, {emulate, adopt})) {
       const request = {project, provider, context, terminal: this.terminal, yes};
       providers.push(await (dryRun ? rehearseDeploy(request) : deployFunction(request)));
     }

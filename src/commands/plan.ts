@@ -18,6 +18,9 @@ export default class Plan extends ProjectCommand<typeof Plan> {
       summary: 'Have this machine run the function as that cloud would, whatever thaw.yaml says; or none.',
       helpValue: 'CLOUD',
     }),
+    adopt: Flags.boolean({
+      summary: 'Give a function that thaw did not make new code, and change and delete nothing else of it.',
+    }),
     'detailed-exitcode': Flags.boolean({summary: 'End with exit code 7 if anything would change.'}),
   };
 
@@ -28,7 +31,8 @@ export default class Plan extends ProjectCommand<typeof Plan> {
       import('../deploy/render-plan.ts'),
     ]);
     const plans = [];
-    for (const provider of await this.providers(project, this.flags.all, {emulate: this.flags.emulate})) {
+    const {all, emulate, adopt} = this.flags;
+    for (const provider of await this.providers(project, all, {emulate, adopt})) {
       const {plan} = await planDeploy({project, provider, context, terminal: this.terminal});
       this.terminal.result(renderPlan(plan).trimEnd());
       plans.push(plan);

@@ -1,3 +1,4 @@
+import type {ArchiveForm, ArchiveOnDisk} from './archive.ts';
 import type {Deployment, LogLine, LogQuery, StartupRecord, Status} from './deployment.ts';
 import type {FunctionSpec, Warmth} from './function.ts';
 import type {Platform} from './image.ts';
@@ -64,6 +65,8 @@ export interface Context {
 /** What an op is handed besides. */
 export interface OpContext extends Context {
   readonly image: ImageOnDisk | null;
+  /** The image's contents, where the provider has asked for them as an archive. */
+  readonly archive?: ArchiveOnDisk | null;
   readonly progress: ProgressFn;
 }
 
@@ -147,6 +150,8 @@ export interface DriverSpec<O, H> {
   options(raw: Json): O;
   /** Labels that an image has to have for what the options ask for. */
   imageLabels(options: O): {readonly [name: string]: string};
+  /** Of a provider that can take an image's contents as an archive: how; null where it runs the image itself. */
+  archive?(options: O): ArchiveForm | null;
   /** Reads only. */
   inspect(context: Context, fn: FunctionRef, options: O): Promise<H>;
   describe(fn: FunctionRef, options: O, have: H): Status;
@@ -187,6 +192,8 @@ export interface Driver {
 /** A driver with its options. */
 export interface Site {
   readonly imageLabels: {readonly [name: string]: string};
+  /** How it takes what an image holds; null where it runs the image itself. */
+  readonly archive: ArchiveForm | null;
   inspect(context: Context, fn: FunctionRef): Promise<View>;
   invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
   startup(context: Context, deployment: Deployment, query: StartupQuery): Promise<readonly StartupRecord[]>;
@@ -236,6 +243,7 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
       const options = spec.options(rawOptions);
       return {
         imageLabels: spec.imageLabels(options),
+        archive: spec.archive?.(options) ?? null,
         inspect: async (context, fn) => view(fn, options, await spec.inspect(context, fn, options)),
         invoke: (context, deployment, request) => spec.invoke(context, deployment, request),
         startup: (context, deployment, query) => spec.startup(context, deployment, query),

@@ -1,3 +1,4 @@
+import type {Archive} from './archive.ts';
 import type {Digest, Fingerprint} from './digest.ts';
 import type {Platform} from './image.ts';
 
@@ -35,6 +36,8 @@ export interface FunctionSpec {
   readonly image: Digest;
   /** What the image runs on; left out where nobody has looked. */
   readonly platform?: Platform;
+  /** The image's contents in the form that the provider asked for; left out where it runs the image itself. */
+  readonly archive?: Archive;
   readonly resources: {
     readonly memoryMb: number;
     readonly timeoutMs: number;

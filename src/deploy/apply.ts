@@ -1,3 +1,4 @@
+import type {ArchiveOnDisk} from '../core/archive.ts';
 import type {Context, Op, Retry} from '../core/driver.ts';
 import {messageOf, ThawError, type ErrorCode} from '../core/errors.ts';
 import type {JsonObject} from '../core/json.ts';
@@ -43,6 +44,8 @@ export interface ApplyWith {
   readonly context: Context;
   /** The image that the plan deploys, if it deploys one. */
   readonly image: ImageOnDisk | null;
+  /** The archive that it deploys in the image's place, if it does. */
+  readonly archive?: ArchiveOnDisk | null;
   /** The value of a declared variable. @throws ThawError SECRET_MISSING */
   readonly secret: (name: string) => string;
   readonly onEvent?: (event: ApplyEvent) => void;
@@ -89,12 +92,13 @@ export async function applyPlan(plan: Plan, applyWith: ApplyWith): Promise<Reado
 }
 
 async function runStep(step: Step, args: JsonObject, applyWith: ApplyWith): Promise<Outputs> {
-  const {context, image, onEvent = () => {}, random = Math.random} = applyWith;
+  const {context, image, archive = null, onEvent = () => {}, random = Math.random} = applyWith;
   const {clock} = context.ports;
   const op = applyWith.ops[step.op] as Op;
   const opContext = {
     ...context,
     image,
+    archive,
     progress: (doneBytes: number, totalBytes: number | null) =>
       onEvent({kind: 'stepProgress', step, doneBytes, totalBytes}),
   };

@@ -11,7 +11,11 @@ type Mark = '+' | '~' | '-' | '.';
  */
 export function renderPlan(plan: Plan): string {
   const title = `${plan.function} on ${plan.provider}`;
-  if (plan.steps.length === 0) return `${title}: nothing to change\n`;
+  if (plan.steps.length === 0) {
+    // Of a teardown that leaves everything it must be said what that is.
+    const {left} = plan.facts;
+    return [`${title}: nothing to change`, ...renderFacts(left === undefined ? {} : {left}), ''].join('\n');
+  }
   const opChars = Math.max(...plan.steps.map((step) => step.op.length));
   return [
     `${title}: ${count(plan.steps.length, 'step')}`,

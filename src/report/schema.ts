@@ -139,11 +139,9 @@ const provider = z.object({
   notes: z.array(z.string()).meta({description: 'What a reader must know to judge the figures.'}),
   cold: summary,
   warm: summary,
-  restored: summary
-    .exactOptional()
-    .meta({
-      description: 'Good answers of instances that went on from a snapshot; left out where there are none.',
-    }),
+  restored: summary.exactOptional().meta({
+    description: 'Good answers of instances that went on from a snapshot; left out where there are none.',
+  }),
   unknown: summary
     .exactOptional()
     .meta({description: 'Good answers without evidence; left out where there are none.'}),

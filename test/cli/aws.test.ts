@@ -1,8 +1,13 @@
+import {Lambda} from '@aws-sdk/client-lambda';
+import {createHash} from 'node:crypto';
 import {copyFile, mkdir, readdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
+import {buffer} from 'node:stream/consumers';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {QUICK_PACES} from '../fakes/aws/cloud.ts';
+import {readZip} from '../fakes/aws/sandboxes/zip-files.ts';
 import {openFakeAws, type FakeAws} from '../fakes/aws/server.ts';
+import {ZipFile} from 'yazl';
 import {fixture} from '../instance.ts';
 import {openBench, until, type Bench, type Ended} from './thaw.ts';
 
@@ -16,6 +21,13 @@ providers:
   aws: {}
 `;
 const REQUEST = {inputs: [{name: 'features', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4]}]};
+
+function zipOf(name: string, content: string): Promise<Buffer> {
+  const archive = new ZipFile();
+  archive.addBuffer(Buffer.from(content), name);
+  archive.end();
+  return buffer(archive.outputStream);
+}
 
 // An image without a base of its own can only be made on Linux.
 describe.runIf(process.platform === 'linux')('a life on AWS, with the real image', () => {
@@ -34,6 +46,7 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
     await mkdir(dir);
     await copyFile(fixture('linear.onnx'), join(dir, 'model.onnx'));
     await writeFile(join(dir, 'thaw.yaml'), CONFIG);
+    await writeFile(join(dir, 'zip.yaml'), CONFIG.replace('aws: {}', 'aws: {artifact: zip}'));
     await writeFile(join(dir, 'request.json'), JSON.stringify(REQUEST));
     const packaged = await thaw(['package']);
     expect(packaged.code, packaged.stderr).toBe(0);
@@ -143,7 +156,82 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
     expect(aws.inventory()).toEqual([]);
   }, 240_000);
 
+  it('lives as a zip archive, which is named by its digest', async () => {
+    const project = join(bench.dir, 'project');
+    const zip = ['--config', 'zip.yaml'];
+    const planned = await thaw(['plan', 'aws', ...zip, '--json']);
+    expect(planned.code, planned.stderr).toBe(0);
+    const archive = await readFile(join(project, '.thaw', 'archive', 'code.zip'));
+    const codeSha256 = createHash('sha256').update(archive).digest('base64');
+    expect(planned.stdout).toContain(codeSha256);
+    const inside = readZip(archive).map(({name}) => name);
+    expect(inside).toContain('runtime/onnxruntime/onnxruntime_binding.node');
+    expect(inside.filter((name) => /bin\/|server|clouds/.test(name))).toEqual([]);
+
+    const deployed = await thaw(['deploy', 'aws', ...zip, '--yes']);
+    expect(deployed.code, deployed.stderr).toBe(0);
+    expect(aws.inventory().filter((name) => /repository|image/.test(name))).toEqual([]);
+    const again = await thaw(['deploy', 'aws', ...zip, '--yes']);
+    expect(again.stdout + again.stderr).toContain('nothing to change');
+    const invoked = await thaw(['invoke', 'aws', ...zip, '--data', '@request.json']);
+    expect(JSON.parse(invoked.stdout)).toMatchObject({outputs: [{data: [30.5]}]});
+    const inventory = aws.inventory();
+    const cold = await thaw(['invoke', 'aws', ...zip, '--cold', '--data', '@request.json', '--json']);
+    expect(JSON.parse(cold.stdout)).toMatchObject({class: 'cold', evidence: {ordinal: 1}});
+    expect(aws.inventory()).toEqual(inventory);
+    const destroyed = await thaw(['destroy', 'aws', ...zip, '--yes']);
+    expect(destroyed.code, destroyed.stderr).toBe(0);
+    expect(aws.inventory()).toEqual([]);
+  }, 120_000);
+
+  it('gives a function of somebody else new code, and lets it be', async () => {
+    aws.roles.plant('functions');
+    const {url: endpoint, env} = aws;
+    const credentials = {
+      accessKeyId: env['AWS_ACCESS_KEY_ID'] ?? '',
+      secretAccessKey: env['AWS_SECRET_ACCESS_KEY'] ?? '',
+    };
+    const lambda = new Lambda({endpoint, region: env['AWS_REGION'] ?? '', credentials});
+    await lambda.createFunction({
+      FunctionName: 'credit-scoring',
+      Runtime: 'nodejs22.x',
+      Handler: 'index.handler',
+      Role: 'arn:aws:iam::123456789012:role/functions',
+      MemorySize: 640,
+      Code: {ZipFile: await zipOf('index.mjs', 'export const handler = () => "theirs";')},
+    });
+    const zip = ['--config', 'zip.yaml'];
+    const refused = await thaw(['deploy', 'aws', ...zip, '--yes']);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('thaw deploy aws --adopt');
+
+    const adopted = await thaw(['deploy', 'aws', ...zip, '--adopt', '--yes']);
+    expect(adopted.code, adopted.stderr).toBe(0);
+    expect(adopted.stderr).toContain('lambda:UpdateFunctionCode');
+    const invoked = await thaw(['invoke', 'aws', ...zip, '--data', '@request.json']);
+    expect(JSON.parse(invoked.stdout)).toMatchObject({outputs: [{data: [30.5]}]});
+    const writes = aws.writes().length;
+    const cold = await thaw(['invoke', 'aws', ...zip, '--cold', '--data', '@request.json']);
+    expect(cold.code).not.toBe(0);
+    expect(cold.stderr).toContain('thaw did not make it, and changes no settings of it');
+    const words = ['benchmark', 'aws', ...zip, '--cold', '0', '--warm', '2', '--data', '@request.json'];
+    const measured = await thaw(words);
+    expect(measured.code, measured.stderr).toBe(0);
+    expect(aws.writes().length).toBe(writes);
+    const destroyed = await thaw(['destroy', 'aws', ...zip, '--yes']);
+    expect(destroyed.code, destroyed.stderr).toBe(0);
+    expect(destroyed.stdout + destroyed.stderr).toContain('which thaw did not make');
+    const {Configuration, Tags} = await lambda.getFunction({FunctionName: 'credit-scoring'});
+    expect([Configuration?.MemorySize, Configuration?.Environment, Tags]).toEqual([
+      640,
+      undefined,
+      undefined,
+    ]);
+    await lambda.deleteFunction({FunctionName: 'credit-scoring'});
+  }, 120_000);
+
   it('has instances go on from a snapshot where that is asked for, and the image allows it', async () => {
+    const before = aws.inventory();
     const file = join(bench.dir, 'project', 'thaw.yaml');
     await writeFile(file, CONFIG.replace('aws: {}', 'aws: {snapStart: true, invoke: direct}'));
     const stale = await thaw(['deploy', 'aws', '--yes']);
@@ -167,7 +255,7 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
     expect(providers[0]?.notes.join()).toMatch(/^3 of 3 cold starts .* Restore Duration \d/);
     const destroyed = await thaw(['destroy', 'aws', '--yes']);
     expect(destroyed.code, destroyed.stderr).toBe(0);
-    expect(aws.inventory()).toEqual([]);
+    expect(aws.inventory()).toEqual(before);
   }, 240_000);
 
   it('has shown the secret nowhere', async () => {

@@ -24,6 +24,13 @@ export function createChecks(openAws: OpenAws, fn: FunctionRef, options: AwsOpti
       }
     },
   });
+  const ecr = check('ECR can be reached', async (aws, {signal}) => {
+    const registry = await aws.ecr();
+    await ask({action: 'ecr:GetAuthorizationToken', resource: 'the registry'}, signal, () =>
+      registry.getAuthorizationToken({}, {abortSignal: signal}),
+    );
+    return {ok: true, found: 'allowed', remedy: null};
+  });
   return [
     check('AWS region', async (aws, {signal}) => {
       const sts = await aws.sts();
@@ -54,13 +61,7 @@ export function createChecks(openAws: OpenAws, fn: FunctionRef, options: AwsOpti
       const {fn: found} = await inspectFunction(openAws, context, fn, options);
       return {ok: true, found: found === null ? `no function ${fn.name} yet` : found.arn, remedy: null};
     }),
-    check('ECR can be reached', async (aws, {signal}) => {
-      const ecr = await aws.ecr();
-      await ask({action: 'ecr:GetAuthorizationToken', resource: 'the registry'}, signal, () =>
-        ecr.getAuthorizationToken({}, {abortSignal: signal}),
-      );
-      return {ok: true, found: 'allowed', remedy: null};
-    }),
+    ...(options.artifact === 'zip' ? [] : [ecr]),
     check('least IAM policy', async (aws, context) => {
       const {id, region, partition} = await readAccount(aws, context);
       const policy = leastPolicy({partition, account: id, region, function: fn.name});

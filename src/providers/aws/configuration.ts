@@ -1,4 +1,4 @@
-import type {FunctionConfiguration} from '@aws-sdk/client-lambda';
+import type {FunctionConfiguration, Runtime} from '@aws-sdk/client-lambda';
 import {sameJson, type JsonObject} from '../../core/json.ts';
 import {NONCE_VARIABLE} from './names.ts';
 
@@ -12,6 +12,9 @@ export type Configuration = {
   readonly kmsKey: string | null;
   readonly snapStart: boolean;
   readonly variables: {readonly [name: string]: string};
+  /** Of a zip archive: what Lambda runs it on, and what it calls. */
+  readonly runtime?: string;
+  readonly handler?: string;
 };
 
 /** The same as steps carry it: with secrets that are still to be read, by their references. */
@@ -27,6 +30,8 @@ export function requestOf({
   kmsKey,
   snapStart,
   variables,
+  runtime,
+  handler,
 }: Configuration) {
   return {
     Role: role,
@@ -38,6 +43,8 @@ export function requestOf({
     KMSKeyArn: kmsKey ?? '',
     SnapStart: {ApplyOn: snapStart ? 'PublishedVersions' : 'None'} as const,
     Environment: {Variables: {...variables}},
+    ...(runtime === undefined ? {} : {Runtime: runtime as Runtime}),
+    ...(handler === undefined ? {} : {Handler: handler}),
   };
 }
 
@@ -65,6 +72,7 @@ export function configurationOf(found: FunctionConfiguration): Configuration {
     kmsKey: found.KMSKeyArn || null,
     snapStart: found.SnapStart?.ApplyOn === 'PublishedVersions',
     variables: {...found.Environment?.Variables},
+    ...(found.PackageType === 'Zip' ? {runtime: found.Runtime ?? '', handler: found.Handler ?? ''} : {}),
   };
 }
 
@@ -74,6 +82,8 @@ export type Expected = {
   readonly image: string | null;
   /** `repository@digest`, where the digest alone does not tell what was there before from what shall be. */
   readonly imageUri?: string | null;
+  /** Of a zip archive. */
+  readonly codeSha256?: string | null;
   /** The mark of a cold start. */
   readonly nonce: string | null;
 };
@@ -91,6 +101,7 @@ export interface Latest {
 export function isAsExpected({found, image, imageUri}: Latest, expected: Expected): boolean {
   if ((expected.imageUri ?? imageUri) !== imageUri) return false;
   if (expected.image !== null && image !== expected.image) return false;
+  if ((expected.codeSha256 ?? found.CodeSha256) !== found.CodeSha256) return false;
   if (expected.nonce !== null && found.Environment?.Variables?.[NONCE_VARIABLE] !== expected.nonce)
     return false;
   return expected.configuration === null || sameJson(configurationOf(found), expected.configuration);

@@ -3,7 +3,7 @@ import type {FunctionRef} from '../../core/driver.ts';
 import type {Account} from './clients.ts';
 import type {FunctionFound, Have} from './have.ts';
 import type {Handle} from './handle.ts';
-import {LIVE, logGroupName} from './names.ts';
+import {LIVE} from './names.ts';
 import type {AwsOptions} from './options.ts';
 
 /** Where Lambda's API takes an invocation of a version or an alias. */
@@ -26,7 +26,7 @@ export function deploymentOf(
     profile: options.profile,
     function: fn.name,
     qualifier: LIVE,
-    logGroup: logGroupName(fn.name),
+    logGroup: found.logGroup,
     via: found.url === null ? 'direct' : options.invoke,
     auth: found.url?.auth ?? 'iam',
   };

@@ -2,15 +2,15 @@ import type {Status} from '../../core/deployment.ts';
 import type {FunctionRef} from '../../core/driver.ts';
 import {deploymentOf} from './deployment.ts';
 import type {FunctionFound, Have} from './have.ts';
-import {logGroupName} from './names.ts';
 import type {AwsOptions} from './options.ts';
 import {placeOf} from './plan/draft.ts';
+import {isDeployedTo} from './plan/refuse.ts';
 import {twinsOf} from './plan/twins.ts';
 import {warmOf} from './plan/warmth.ts';
 
 /** Says what was found, in the words that every provider uses. */
 export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Have): Status {
-  const found = have.fn?.ours === true && have.fn.state !== 'Deleting' ? have.fn : null;
+  const found = have.fn !== null && isDeployedTo(have.fn, options) ? have.fn : null;
   const twins = found === null ? [] : twinsOf(found);
   return {
     schema: 'thaw.status/1',
@@ -30,7 +30,9 @@ export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Hav
       ...placeOf(have),
       ...(found === null ? {} : {arn: found.arn}),
       ...(found?.url ? {auth: found.url.auth} : {}),
-      ...(found === null ? {} : {logGroup: logGroupName(fn.name)}),
+      ...(found === null ? {} : {logGroup: found.logGroup}),
+      ...(found?.packageType === 'Zip' ? {artifact: 'zip'} : {}),
+      ...(found === null || found.ours ? {} : {adopted: true}),
       accountConcurrency: have.concurrency.max,
     },
   };

@@ -1,4 +1,5 @@
 import {defineDriver, type Driver} from '../../core/driver.ts';
+import {archiveFormOf} from './archive.ts';
 import {createChecks} from './checks.ts';
 import {createOpenAws} from './clients.ts';
 import {describeFunction} from './describe.ts';
@@ -28,6 +29,7 @@ export function createAwsDriver(): Driver {
     optionsSchema,
     options: parseOptions,
     imageLabels: ({snapStart}) => (snapStart ? SNAP_START_LABELS : {}),
+    archive: archiveFormOf,
     inspect: (context, fn, options) => inspectFunction(openAws, context, fn, options),
     describe: describeFunction,
     plan: planDeploy,

@@ -14,6 +14,8 @@ export type VersionFound = {
   readonly image: Digest | null;
   readonly settings: Settings;
   readonly state: string;
+  /** Thaw published it, of a function that it did not make. */
+  readonly ours: boolean;
   /** What marks it as made for a cold start; null: it was not. */
   readonly nonce: string | null;
 };
@@ -76,7 +78,10 @@ export type TriggersFound = {
 
 export type FunctionFound = {
   readonly arn: string;
+  /** Thaw made it. */
   readonly ours: boolean;
+  /** Thaw did not make it, but published the version that is live. */
+  readonly adopted: boolean;
   readonly tags: Tags;
   readonly state: string;
   readonly stateReason: string | null;
@@ -84,6 +89,9 @@ export type FunctionFound = {
   readonly lastUpdateReason: string | null;
   readonly revision: string;
   readonly packageType: string;
+  /** Something other than the image itself says what is started in it. */
+  readonly startsOtherwise: boolean;
+  readonly logGroup: string;
   /** Of `$LATEST`: as last written, published or not. */
   readonly latest: Settings;
   /** What thaw's own variables of `$LATEST` say: the digest of the image, and the mark of a cold start. */

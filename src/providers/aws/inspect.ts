@@ -20,6 +20,7 @@ import type {
 } from './have.ts';
 import {
   COLD_ALIAS,
+  imageIn,
   IMAGE_VARIABLE,
   LIVE,
   logGroupName,
@@ -55,7 +56,10 @@ export async function inspectFunction(
     readFunction(aws, name, fingerprint, context),
     readRules(aws, name, context),
     unlessDenied(options.role !== null, readRole(aws, roleName(name, account.region), context)),
-    unlessDenied(options.repository !== null, readRepository(aws, repositoryName(name), context)),
+    unlessDenied(
+      options.repository !== null || options.artifact === 'zip',
+      readRepository(aws, repositoryName(name), context),
+    ),
     options.repository === null ? null : readRepository(aws, options.repository, context),
     readLogGroup(aws, logGroupName(name), context),
     readConcurrency(aws, context),
@@ -99,14 +103,14 @@ async function readFunction(
     lambda.getFunction({FunctionName: name}, {abortSignal: context.signal}),
   );
   if (found === null) return null;
-  const live = {FunctionName: name, Qualifier: LIVE};
+  const which = {FunctionName: name, Qualifier: LIVE};
   const about = (action: string) => ({action, resource: `${name}:${LIVE}`});
   const how = {abortSignal: context.signal};
   const [published, aliases, url, policy, provisioned] = await Promise.all([
     readVersions(lambda, name, context),
     readAliases(lambda, name, context),
-    lookFor(about('lambda:GetFunctionUrlConfig'), context, () => lambda.getFunctionUrlConfig(live, how)),
-    lookFor(about('lambda:GetPolicy'), context, () => lambda.getPolicy(live, how)),
+    lookFor(about('lambda:GetFunctionUrlConfig'), context, () => lambda.getFunctionUrlConfig(which, how)),
+    lookFor(about('lambda:GetPolicy'), context, () => lambda.getPolicy(which, how)),
     readProvisioned(lambda, name, context),
   ]);
   const configuration = readableConfiguration(found.Configuration ?? {}, name);
@@ -118,9 +122,14 @@ async function readFunction(
     versions.map(({version}) => version),
     context,
   );
+  const ours = found.Tags?.[OWNER_TAG] === name;
+  const live = aliases.find((alias) => alias.name === LIVE)?.version ?? null;
+  const isLive = ({Version}: FunctionConfiguration): boolean => Version !== undefined && Version === live;
+  const isZip = configuration.PackageType === 'Zip';
   return {
     arn: configuration.FunctionArn ?? '',
-    ours: found.Tags?.[OWNER_TAG] === name,
+    ours,
+    adopted: !ours && imageIn(published.find(isLive)?.Description) !== null,
     tags: found.Tags ?? {},
     state: configuration.State ?? 'Active',
     stateReason: reasonOf(configuration.StateReasonCode, configuration.StateReason),
@@ -131,14 +140,23 @@ async function readFunction(
     ),
     revision: configuration.RevisionId ?? '',
     packageType: configuration.PackageType ?? 'Image',
-    latest: settingsOf(configuration, imageOf(found), fingerprint, secrets),
+    startsOtherwise: Object.values(configuration.ImageConfigResponse?.ImageConfig ?? {}).some(
+      (override) => override !== undefined && override.length > 0,
+    ),
+    logGroup: configuration.LoggingConfig?.LogGroup ?? logGroupName(name),
+    latest: settingsOf(
+      configuration,
+      isZip ? imageOfVersion(configuration) : imageOf(found),
+      fingerprint,
+      secrets,
+    ),
     declared: {
       image: configuration.Environment?.Variables?.[IMAGE_VARIABLE] ?? null,
       nonce: configuration.Environment?.Variables?.[NONCE_VARIABLE] ?? null,
     },
     imageUri: imageUriOf(found),
     versions,
-    live: aliases.find((alias) => alias.name === LIVE)?.version ?? null,
+    live,
     coldAliases: aliases.filter((alias) => alias.name.startsWith(COLD_ALIAS)),
     reserved: found.Concurrency?.ReservedConcurrentExecutions ?? null,
     url: url && {url: url.FunctionUrl ?? '', auth: url.AuthType === 'NONE' ? 'none' : 'iam'},
@@ -215,7 +233,7 @@ function versionOf(
   fingerprint: FingerprintFn,
   secrets: SecretsNow,
 ): VersionFound {
-  const {Version = '', LastModified = '', State = 'Active', Environment} = configuration;
+  const {Version = '', LastModified = '', State = 'Active', Environment, Description} = configuration;
   const image = imageOfVersion(configuration);
   return {
     version: Version,
@@ -223,13 +241,19 @@ function versionOf(
     image,
     settings: settingsOf(configuration, image, fingerprint, secrets),
     state: State,
+    ours: imageIn(Description) !== null,
     nonce: Environment?.Variables?.[NONCE_VARIABLE] ?? null,
   };
 }
 
 /** Versions are listed without their images: thaw's own variable says it, else the digest that Lambda keeps. */
-function imageOfVersion({Environment, CodeSha256, PackageType}: FunctionConfiguration): Digest | null {
-  const declared = Environment?.Variables?.[IMAGE_VARIABLE];
+function imageOfVersion({
+  Environment,
+  CodeSha256,
+  PackageType,
+  Description,
+}: FunctionConfiguration): Digest | null {
+  const declared = imageIn(Description) ?? Environment?.Variables?.[IMAGE_VARIABLE];
   if (declared !== undefined && /^sha256:[\da-f]{64}$/.test(declared)) return declared as Digest;
   return PackageType === 'Image' && /^[\da-f]{64}$/.test(CodeSha256 ?? '') ? `sha256:${CodeSha256}` : null;
 }

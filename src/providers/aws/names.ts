@@ -80,3 +80,10 @@ export const managedPolicyArn = (partition: string, name: string): string =>
 
 /** The tag under which an image is pushed: one for each content, so that repositories with immutable tags take it. */
 export const imageTag = (digest: string): string => `thaw-${digest.replace(/^sha256:/, '').slice(0, 12)}`;
+
+/** What a version says of itself that thaw published of a function it did not make. */
+export const publishedOf = (image: string): string => `thaw ${image}`;
+
+/** The image that such a version is of; null for any other version. */
+export const imageIn = (description: string | undefined): string | null =>
+  /^thaw (sha256:[\da-f]{64})$/.exec(description ?? '')?.[1] ?? null;

@@ -16,7 +16,9 @@ export type AwsOptions = {
   readonly permissionsBoundary: string | null;
   /** The name of an ECR repository of the user's own; null: thaw makes one. */
   readonly repository: string | null;
-  readonly artifact: 'image';
+  readonly artifact: 'image' | 'zip';
+  /** Whether a function of that name that thaw did not make is given new code, and nothing else. */
+  readonly adopt: boolean;
   /** Of `/tmp`. */
   readonly ephemeralStorageMb: number;
   readonly vpc: Vpc | null;
@@ -77,7 +79,14 @@ export const optionsSchema: JsonObject = {
     artifact: {
       enum: ['image', 'zip'],
       default: 'image',
-      description: 'What is deployed: the container image. Zip archives are planned and refused so far.',
+      description:
+        'What is deployed: the container image, or what is in it as a zip archive, which Lambda runs on a Node or Python of its own.',
+    },
+    adopt: {
+      type: 'boolean',
+      default: false,
+      description:
+        'Give a function of that name that thaw did not make new code, and change and delete nothing else of it.',
     },
     ephemeralStorage: {
       type: 'string',
@@ -124,7 +133,7 @@ export const optionsSchema: JsonObject = {
     snapStart: {
       type: 'boolean',
       default: false,
-      description: 'Instances go on from a snapshot of one that has started already.',
+      description: 'Instances go on from a snapshot of one that has started already. Of images alone.',
     },
   },
 };
@@ -180,9 +189,9 @@ export function parseOptions(raw: Json): AwsOptions {
   }
 
   const artifact = valueOf('artifact');
-  if (artifact === 'zip') {
-    problems.push({path: ['artifact'], message: 'zip archives cannot be deployed yet: only image can'});
-  } else if (artifact !== 'image') wrong('artifact', 'image', artifact);
+  if (artifact !== 'image' && artifact !== 'zip') wrong('artifact', 'image or zip', artifact);
+  const adopt = valueOf('adopt');
+  if (typeof adopt !== 'boolean') wrong('adopt', 'true or false', adopt);
   const storage = valueOf('ephemeralStorage');
   const ephemeralStorageMb = typeof storage === 'string' ? parseMemory(storage) : undefined;
   if (
@@ -220,6 +229,9 @@ export function parseOptions(raw: Json): AwsOptions {
   else if (snapStart && (ephemeralStorageMb ?? 0) > EPHEMERAL_MB.min) {
     wrong('ephemeralStorage', '512Mi where snapStart is true', storage);
   }
+  if (snapStart === true && artifact === 'zip') {
+    wrong('snapStart', 'false where artifact is zip', snapStart);
+  }
 
   if (problems.length > 0) {
     const all = problems.map(({path, message}) => [...path, message].join(' ')).join('; ');
@@ -231,7 +243,8 @@ export function parseOptions(raw: Json): AwsOptions {
     role,
     permissionsBoundary,
     repository,
-    artifact: 'image',
+    artifact: artifact as AwsOptions['artifact'],
+    adopt: adopt as boolean,
     ephemeralStorageMb: ephemeralStorageMb as number,
     vpc,
     kmsKey,

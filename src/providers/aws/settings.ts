@@ -4,6 +4,7 @@ import type {FunctionSpec} from '../../core/function.ts';
 import type {Platform} from '../../core/image.ts';
 import {canonicalJson, type Json} from '../../core/json.ts';
 import type {Arg} from '../../core/plan.ts';
+import {zipCodeOf} from './archive.ts';
 import {IMAGE_VARIABLE, OWN_VARIABLES, SECRETS_VARIABLE} from './names.ts';
 import type {AwsOptions} from './options.ts';
 import {referencesIn} from './secrets.ts';
@@ -21,6 +22,9 @@ export type SecretsNow = ReadonlyMap<string, string | null>;
 const ARCHITECTURE: {readonly [P in Platform]: string} = {'linux/amd64': 'x86_64', 'linux/arm64': 'arm64'};
 const EPHEMERAL_MB = 512;
 
+/** The path of a zip archive's digest, as Lambda writes it. */
+export const CODE = 'image.codeSha256';
+
 export const architectureOf = (platform: Platform | undefined): string =>
   ARCHITECTURE[platform ?? 'linux/amd64'];
 
@@ -36,6 +40,10 @@ export function settingsOf(
   secrets: SecretsNow = new Map(),
 ): Settings {
   const {
+    PackageType,
+    CodeSha256,
+    Runtime,
+    Handler,
     MemorySize,
     Timeout,
     Role,
@@ -56,6 +64,9 @@ export function settingsOf(
   const securityGroups = [...(VpcConfig?.SecurityGroupIds ?? [])].sort();
   return {
     image,
+    ...(PackageType === 'Zip'
+      ? {[CODE]: CodeSha256 ?? null, runtime: Runtime ?? null, handler: Handler ?? null}
+      : {}),
     platform: Architectures?.[0] ?? 'x86_64',
     'resources.memoryMb': MemorySize ?? null,
     'resources.timeoutMs': (Timeout ?? 0) * 1000,
@@ -84,8 +95,10 @@ export function settingsOf(
  * @param role the ARN of the role, as far as that is known before the role is there
  */
 export function wantedSettings(fn: FunctionSpec, options: AwsOptions, role: string): Settings {
+  const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
   return {
     image: fn.image,
+    ...(zip === null ? {} : {[CODE]: zip.codeSha256, runtime: zip.runtime, handler: zip.handler}),
     platform: architectureOf(fn.platform),
     'resources.memoryMb': fn.resources.memoryMb,
     'resources.timeoutMs': timeoutSeconds(fn) * 1000,
@@ -108,7 +121,9 @@ export function configurationArg(
   options: AwsOptions,
   role: Arg,
 ): {readonly [key: string]: Arg} {
+  const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
   return {
+    ...(zip === null ? {} : {runtime: zip.runtime, handler: zip.handler}),
     role,
     memoryMb: fn.resources.memoryMb,
     timeoutSeconds: timeoutSeconds(fn),
@@ -125,5 +140,9 @@ export function configurationArg(
   };
 }
 
-/** Settings that UpdateFunctionCode writes; UpdateFunctionConfiguration writes the others. */
-export const isOfCode = (path: string): boolean => path === 'image' || path === 'platform';
+/**
+ * Settings that UpdateFunctionCode writes; UpdateFunctionConfiguration writes the others. Of a zip archive the image is
+ * only said to be where it is from.
+ */
+export const isOfCode = (path: string, isZip: boolean): boolean =>
+  path === 'platform' || path === (isZip ? CODE : 'image');

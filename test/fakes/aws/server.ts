@@ -232,7 +232,11 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
     response.on('error', () => undefined);
     const idle = clock.busy();
     readWhole(incoming)
-      .then((request) => (lambda.isUrl(request.path) ? serveUrl : serveApi)(request, response))
+      .then((request) => {
+        const code = request.method === 'GET' ? lambda.codeAt(request.path) : null;
+        if (code !== null) return void response.end(code);
+        return (lambda.isUrl(request.path) ? serveUrl : serveApi)(request, response);
+      })
       .catch((error: unknown) => {
         // The fake's own bug: it must not pass for something that passes.
         console.error(error);

@@ -3,9 +3,11 @@ import {setMaxListeners} from 'node:events';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
 import {pushToProvider} from '../../../src/cli/push-to-provider.ts';
 import {digestOf} from '../../../src/core/digest.ts';
-import type {Context} from '../../../src/core/driver.ts';
+import type {Context, Driver} from '../../../src/core/driver.ts';
+import {writeArchive} from '../../../src/image/archive.ts';
 import {createHttp} from '../../../src/net/http.ts';
 import {createAwsDriver} from '../../../src/providers/aws/driver.ts';
 import {noContainerEngine, noPython} from '../../absent.ts';
@@ -14,11 +16,13 @@ import {openFakeAws, type FakeAws, type FakeAwsOptions} from '../../fakes/aws/se
 import type {Harness, Traits} from '../conformance.ts';
 
 export const NAME = 'credit-scoring';
+/** The programs as they were built. */
+const PROGRAMS = fileURLToPath(new URL('../../../dist/runtime', import.meta.url));
 const OWN_ROLE = 'functions';
 const OWN_REPOSITORY = 'team/models';
 
 /** What the suite must know of the AWS driver. */
-export const awsTraits: Traits = {
+export const awsTraits: Traits & {readonly driver: Driver} = {
   driver: createAwsDriver(),
   secretSource: 'ssm:/credit-scoring/key',
   optionValues: {
@@ -26,7 +30,7 @@ export const awsTraits: Traits = {
     repository: OWN_REPOSITORY,
     kmsKey: 'arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000',
   },
-  placeOptions: ['region', 'profile', 'artifact', 'invoke'],
+  placeOptions: ['region', 'profile', 'artifact', 'adopt', 'invoke'],
 };
 
 export interface AwsHarness extends Harness {
@@ -79,6 +83,11 @@ export async function openAwsHarness(
       await makeSmallImage(join(dir, 'first'), {name: NAME, label: 'first', labels}),
       await makeSmallImage(join(dir, 'second'), {name: NAME, label: 'second', labels}),
     ],
+    archiveOf: (image) => {
+      const form = awsTraits.driver.open({artifact: 'zip'}).archive!;
+      const target = join(dir, 'archives', image.image.digest.slice(-12));
+      return writeArchive({image, form, provider: 'aws', programsDir: PROGRAMS, dir: target, signal});
+    },
     options,
     spec: {
       schema: 'thaw.function/1',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {classify} from '../../../src/benchmark/classify.ts';
+import type {ArchiveOnDisk} from '../../../src/core/archive.ts';
 import type {Deployment, Status} from '../../../src/core/deployment.ts';
 import {fingerprintWith} from '../../../src/core/digest.ts';
 import {deploymentOfColdStart, type ColdStart, type Op, type View} from '../../../src/core/driver.ts';
@@ -65,9 +66,13 @@ export function openDesk(harness: Harness) {
   const tape: string[] = [];
   const record = (value: unknown): void => void tape.push(JSON.stringify(value) ?? '');
 
-  const specOf = ({spec, image, values}: Wanted): FunctionSpec => ({
+  const archiveOf = async ({image, options}: Wanted): Promise<ArchiveOnDisk | null> =>
+    driver.open(options).archive === null ? null : ((await harness.archiveOf?.(image)) ?? null);
+
+  const specOf = ({spec, image, values}: Wanted, archive: ArchiveOnDisk | null): FunctionSpec => ({
     ...spec,
     image: image.image.digest,
+    ...(archive === null ? {} : {archive: archive.archive}),
     env: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, fingerprint(value)])),
   });
 
@@ -93,6 +98,7 @@ export function openDesk(harness: Harness) {
       ops: recorded(how.ops ?? driver.ops, record),
       context: {...context, signal: how.signal ?? context.signal},
       image: wanted.image,
+      archive: await archiveOf(wanted),
       secret: (name) => {
         const value = wanted.values[name];
         assert.ok(value !== undefined, `the plan asks for a secret ${name} that was not declared`);
@@ -106,7 +112,8 @@ export function openDesk(harness: Harness) {
     });
   }
 
-  const plan = async (wanted: Wanted): Promise<Plan> => noted((await inspect(wanted)).deploy(specOf(wanted)));
+  const plan = async (wanted: Wanted): Promise<Plan> =>
+    noted((await inspect(wanted)).deploy(specOf(wanted, await archiveOf(wanted))));
 
   async function deployment(wanted: Wanted): Promise<Deployment> {
     const {status} = await inspect(wanted);

@@ -1,3 +1,4 @@
+import type {ArchiveOnDisk} from '../../../src/core/archive.ts';
 import type {Context, Driver, InvokeRequest} from '../../../src/core/driver.ts';
 import type {FunctionSpec} from '../../../src/core/function.ts';
 import type {Json, JsonObject} from '../../../src/core/json.ts';
@@ -10,6 +11,8 @@ export interface Harness {
   readonly context: Context;
   /** Two images that serve the same model under two digests. */
   readonly images: readonly [ImageOnDisk, ImageOnDisk];
+  /** What is deployed in an image's place, where the options ask for an archive. */
+  readonly archiveOf?: (image: ImageOnDisk) => Promise<ArchiveOnDisk>;
   /** The section of `thaw.yaml` that the suite starts from. */
   readonly options: JsonObject;
   /** A function to start from; image, environment and warmth are the suite's to set. */

@@ -52,6 +52,10 @@ describe('a rendered plan', () => {
 
   it('of an up-to-date function says that there is nothing to change', () => {
     expect(renderPlan(makePlan('moon', 'f', []))).toBe('f on moon: nothing to change\n');
+    const facts = {region: 'far side', left: 'the function f'};
+    expect(renderPlan(makePlan('moon', 'f', [], facts))).toBe(
+      'f on moon: nothing to change\n    left  the function f\n',
+    );
   });
 
   it('never shows a fingerprint, however deep it lies', () => {

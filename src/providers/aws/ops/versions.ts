@@ -12,7 +12,7 @@ const FOLLOW_MS = 3000;
 export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   // Publishing what was published already gives the version that there is.
   'lambda:PublishVersion': op(async (job) => {
-    const {text, how} = job;
+    const {text, args, how} = job;
     const name = text('name');
     const latest = await readLatest(job);
     if (latest === null) throw changedMeanwhile(name, {function: name});
@@ -20,7 +20,14 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const {RevisionId} = latest.found;
     const lambda = await job.aws.lambda();
     const {Version = ''} = await job.ask('lambda:PublishVersion', name, () =>
-      lambda.publishVersion({FunctionName: name, ...(RevisionId === undefined ? {} : {RevisionId})}, how),
+      lambda.publishVersion(
+        {
+          FunctionName: name,
+          ...(RevisionId === undefined ? {} : {RevisionId}),
+          ...(typeof args['description'] === 'string' ? {Description: args['description']} : {}),
+        },
+        how,
+      ),
     );
     return {version: Version};
   }),

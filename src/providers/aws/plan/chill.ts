@@ -3,10 +3,12 @@ import {ThawError} from '../../../core/errors.ts';
 import {makePlan, type Arg, type Plan} from '../../../core/plan.ts';
 import {deploymentOf, invokeUrl} from '../deployment.ts';
 import {handleOf} from '../handle.ts';
-import type {FunctionFound, Have} from '../have.ts';
+import type {FunctionFound, Have, VersionFound} from '../have.ts';
 import {coldAlias, nonceFor} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
+import {CODE} from '../settings.ts';
 import {PUBLIC} from './access.ts';
+import type {Code} from './code.ts';
 import {addSettled, openDraft, placeOf, type Draft} from './draft.ts';
 import {deployed, notDeployed} from './refuse.ts';
 import {addTidying} from './twins.ts';
@@ -19,12 +21,14 @@ type Live = FunctionFound & {readonly live: string};
  * an alias with a URL of its own, or, where it is asked directly, its number. Nobody else asks it. Twins of before are
  * deleted first.
  *
- * @throws ThawError NOT_DEPLOYED; CONFIG_INVALID if every instance that there may be is kept ready for the live version
+ * @throws ThawError NOT_DEPLOYED; PROVIDER_CONFLICT if thaw did not make the function; CONFIG_INVALID if every instance that
+ *   there may be is kept ready for the live version
  */
 export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): ColdStart {
-  const found = deployed(fn, have);
+  const found = deployed(fn, options, have);
   const deployment = deploymentOf(fn, options, have, found);
   if (deployment === null) throw notDeployed(fn, have);
+  refuseToMark(fn, found);
   refuseWithoutRoom(fn, found);
   const {name} = fn;
   const draft = openDraft(name, options, have);
@@ -41,6 +45,16 @@ export function planChill(fn: FunctionRef, options: AwsOptions, have: Have): Col
     plan: makePlan('aws', name, draft.steps, placeOf(have)),
     deployment: {...deployment, url, version, handle: {...handle, qualifier: byUrl ? alias : version}},
   };
+}
+
+/**
+ * A twin is published from what the function's owner edits and may ask: its settings and code would be those of the live
+ * version, with the mark, and what the owner has not published yet would be lost.
+ */
+function refuseToMark({name}: FunctionRef, {ours}: FunctionFound): void {
+  if (ours) return;
+  const message = `no start of ${name} can be forced to be cold: thaw did not make it, and changes no settings of it`;
+  throw new ThawError('PROVIDER_CONFLICT', message, {provider: 'aws', reason: 'adopt', function: name});
 }
 
 /** A twin needs an instance beside those that are kept ready. */
@@ -60,30 +74,46 @@ function addTwin(draft: Draft, found: Live, nonce: string): {readonly $ref: stri
   const {name, add} = draft;
   const live = found.versions.find(({version}) => version === found.live);
   let revision = addSettled(draft, found);
-  const repository = found.imageUri?.split('@')[0] ?? null;
-  const image = live?.image ?? null;
-  const otherCode =
-    image !== null &&
-    repository !== null &&
-    (image !== found.latest['image'] || live?.settings['platform'] !== found.latest['platform']);
-  if (otherCode) {
-    const architecture = (live?.settings['platform'] ?? 'x86_64') as string;
-    const code = {name, image, imageUri: `${repository}@${image}`, architecture, expected: null, revision};
-    add('code', 'lambda:UpdateFunctionCode', code, [], 'the newest image is not the live one');
-    const expected = {configuration: null, image, nonce: null};
+  const code = codeOfLive(found, live);
+  if (code.args !== null) {
+    const args = {name, ...code.args, expected: null, revision};
+    add('code', 'lambda:UpdateFunctionCode', args, [], 'the newest code is not the live one');
+    const expected = {configuration: null, ...code.expected, nonce: null};
     const wait = {name, expected, after: revision};
     add('coded', 'lambda:WaitFunctionUpdated', wait, [], 'nothing else can be written before');
     revision = {$ref: 'coded.revision'};
   }
   const why = 'a version that never ran has no instance that could be warm';
   add('nonce', 'lambda:UpdateFunctionConfiguration', {name, like: found.live, nonce, revision}, [], why);
-  const expected = {configuration: null, image, nonce};
+  const expected = {configuration: null, ...code.expected, nonce};
   const wait = {name, expected, after: revision};
   add('settled-nonce', 'lambda:WaitFunctionUpdated', wait, [], 'it cannot be published before');
   add('publish', 'lambda:PublishVersion', {name, expected}, [], 'only versions stay as they are');
   const version = {$ref: 'publish.version'};
   add('published', 'lambda:WaitVersionActive', {name, version}, [], 'it answers no request before');
   return version;
+}
+
+/** What the live version runs: how it is told from other code, and what writes it where the newest is another. */
+function codeOfLive(
+  {live, latest, packageType, imageUri}: Live,
+  version: VersionFound | undefined,
+): Pick<Code, 'expected'> & {readonly args: {readonly [key: string]: Arg} | null} {
+  const {settings, image = null} = version ?? {};
+  const architecture = settings?.['platform'] ?? 'x86_64';
+  const isOther = (path: string): boolean => settings?.[path] !== latest[path];
+  if (packageType === 'Zip') {
+    const codeSha256 = settings?.[CODE];
+    if (typeof codeSha256 !== 'string') return {expected: {image: null}, args: null};
+    const differs = isOther(CODE) || isOther('platform');
+    // Nobody but Lambda has an archive that was deployed long ago.
+    const args = differs ? {image, codeSha256, from: live, architecture} : null;
+    return {expected: {image: null, codeSha256}, args};
+  }
+  const repository = imageUri?.split('@')[0] ?? null;
+  const differs = image !== null && repository !== null && (isOther('image') || isOther('platform'));
+  const args = differs ? {image, imageUri: `${repository}@${image}`, architecture} : null;
+  return {expected: {image}, args};
 }
 
 /** Gives a version an alias with a URL, open to whom the live one's is: numbers have no URLs. */

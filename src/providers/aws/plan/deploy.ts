@@ -1,12 +1,11 @@
 import type {FunctionSpec} from '../../../core/function.ts';
 import {changesBetween, makePlan, type Arg, type Change, type Plan} from '../../../core/plan.ts';
-import type {FunctionFound, Have, RepositoryFound, Tags} from '../have.ts';
+import type {FunctionFound, Have, Tags} from '../have.ts';
 import {
   BASIC_EXECUTION,
   logGroupName,
   managedPolicyArn,
   OWNER_TAG,
-  repositoryName,
   roleName,
   SOURCE_EXECUTION,
   VPC_EXECUTION,
@@ -15,9 +14,11 @@ import type {AwsOptions} from '../options.ts';
 import {monthlyWarmUsd} from '../prices.ts';
 import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../settings.ts';
 import {authOf} from './access.ts';
+import {planAdoption} from './adopt.ts';
+import {addCode, type Code} from './code.ts';
 import {addSettled, made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive} from './live.ts';
-import {refuseSettings, refuseTaken} from './refuse.ts';
+import {isToAdopt, refuseSettings, refuseTaken} from './refuse.ts';
 import {addTriggers} from './triggers.ts';
 import {addTidying} from './twins.ts';
 import {addWarmth, warmChanges, warmOf} from './warmth.ts';
@@ -32,17 +33,15 @@ import {addWarmth, warmChanges, warmOf} from './warmth.ts';
 export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): Plan {
   refuseSettings(fn, options);
   refuseTaken(fn, options, have);
+  const found = foundOf(have);
+  if (found !== null && isToAdopt(found, options)) return planAdoption(fn, options, have, found);
   const draft = openDraft(fn.name, options, have);
   addLogGroup(draft);
-  const uri = addRepository(draft);
-  if (!repositoryOf(options, have)?.images.includes(fn.image)) {
-    const args = {name: repositoryOf(options, have)?.name ?? repositoryName(fn.name), uri, image: fn.image};
-    draft.add('push', 'ecr:PushImage', args, [], 'Lambda takes it from there');
-  }
+  const code = addCode(draft, fn);
   addRole(draft, fn);
   addTags(draft);
-  addFunction(draft, fn, uri);
-  addTriggers(draft, fn, foundOf(have));
+  addFunction(draft, fn, code);
+  addTriggers(draft, fn, found);
   addUnneededPolicies(draft, fn);
   const arm = architectureOf(fn.platform) === 'arm64';
   const {memoryMb} = fn.resources;
@@ -60,9 +59,6 @@ const roundUsd = (usd: number): number => Math.round(usd * 100) / 100;
 
 /** A function that is being deleted is there no more. */
 const foundOf = ({fn}: Have): FunctionFound | null => (fn?.state === 'Deleting' ? null : fn);
-
-const repositoryOf = (options: AwsOptions, have: Have): RepositoryFound | null =>
-  options.repository === null ? have.repository : have.ownRepository;
 
 /** The role's ARN, which is known before the role is there. */
 const roleArn = ({name, options, have: {account}}: Draft): string =>
@@ -96,22 +92,6 @@ function addLogGroup(draft: Draft): void {
       `logs are kept ${days} days`,
     );
   }
-}
-
-function addRepository(draft: Draft): Arg {
-  const {name: fn, options, have, add} = draft;
-  const found = repositoryOf(options, have);
-  if (found !== null) return found.uri;
-  const name = repositoryName(fn);
-  const args = {name, function: fn, tags: tagsFor(draft)};
-  add(
-    'repository',
-    'ecr:CreateRepository',
-    args,
-    made('repository', name),
-    'Lambda runs images from ECR only',
-  );
-  return {$ref: 'repository.uri'};
 }
 
 /** Policies that the role is given, by what the function has to do. */
@@ -207,7 +187,7 @@ function addTags(draft: Draft): void {
   }
 }
 
-function addFunction(draft: Draft, fn: FunctionSpec, uri: Arg): void {
+function addFunction(draft: Draft, fn: FunctionSpec, code: Code): void {
   const {name, options, have, add} = draft;
   if (have.fn?.state === 'Deleting') {
     add('gone', 'lambda:WaitFunctionDeleted', {name}, [], 'an earlier one is being deleted');
@@ -225,16 +205,14 @@ function addFunction(draft: Draft, fn: FunctionSpec, uri: Arg): void {
   const publishes = live === null || unnamed.length > 0;
 
   const configuration: Arg = configurationArg(fn, options, role);
-  const expected = {configuration, image: fn.image, nonce: null};
-  const imageUri = {$join: [...(typeof uri === 'string' ? [uri] : [uri as {$ref: string}]), '@', fn.image]};
-  const code = {name, image: fn.image, imageUri, architecture: architectureOf(fn.platform)};
+  const expected = {configuration, ...code.expected, nonce: null};
   const reserved = addConcurrencyBefore(draft, fn, found);
   if (found === null) {
-    const args = {...code, configuration, tags: tagsFor(draft)};
+    const args = {...code.args, configuration, tags: tagsFor(draft)};
     add('create', 'lambda:CreateFunction', args, named(), 'the function is not there');
     add('created', 'lambda:WaitFunctionUpdated', {name, expected}, [], 'it cannot be published before');
   } else {
-    addUpdates({draft, fn, found, wanted, uri, code, configuration, expected, named, publishes});
+    addUpdates({draft, fn, found, wanted, code, configuration, expected, named, publishes});
   }
   const warmed = warmOf(found, found?.live ?? null);
   if (publishes) {
@@ -262,8 +240,7 @@ interface Updating {
   readonly fn: FunctionSpec;
   readonly found: FunctionFound;
   readonly wanted: ReturnType<typeof wantedSettings>;
-  readonly uri: Arg;
-  readonly code: {readonly [key: string]: Arg};
+  readonly code: Code;
   readonly configuration: Arg;
   readonly expected: {readonly [key: string]: Arg};
   readonly named: (isMine?: (path: string) => boolean) => Change[];
@@ -276,7 +253,6 @@ function addUpdates({
   fn,
   found,
   wanted,
-  uri,
   code,
   configuration,
   expected,
@@ -284,22 +260,26 @@ function addUpdates({
   publishes,
 }: Updating): void {
   const {name, add} = draft;
+  const {uri} = code;
+  const isCode = (path: string): boolean => isOfCode(path, uri === null);
   const failed = found.lastUpdate === 'Failed' || found.state === 'Failed';
   const unwritten = changesBetween('', found.latest, wanted);
   const {image, nonce} = found.declared;
   const configures =
     publishes &&
-    (failed || image !== fn.image || nonce !== null || unwritten.some(({path}) => !isOfCode(path)));
+    (failed || image !== fn.image || nonce !== null || unwritten.some(({path}) => !isCode(path)));
   const movesRepository =
-    typeof uri !== 'string' || found.imageUri?.slice(0, found.imageUri.indexOf('@')) !== uri;
+    uri !== null &&
+    (typeof uri !== 'string' || found.imageUri?.slice(0, found.imageUri.indexOf('@')) !== uri);
   const updatesCode =
-    (publishes && (failed || unwritten.some(({path}) => isOfCode(path)))) ||
+    (publishes && (failed || unwritten.some(({path}) => isCode(path)))) ||
     (movesRepository && found.latest['image'] === fn.image);
   if (!configures && !updatesCode) return;
 
   let revision = addSettled(draft, found);
   if (configures) {
-    const mine = named((path) => !isOfCode(path));
+    // Of other code the step that writes it says whose it is.
+    const mine = named((path) => !isCode(path) && !(updatesCode && path === 'image'));
     const why = mine.length > 0 ? 'its settings differ' : 'it shall say which image it is of';
     add('configure', 'lambda:UpdateFunctionConfiguration', {name, configuration, revision}, mine, why);
     const args = {name, expected: {configuration, image: null, nonce: null}, after: revision};
@@ -310,12 +290,15 @@ function addUpdates({
   const from = found.imageUri?.split('@')[0] ?? null;
   const moves = movesRepository && found.latest['image'] === fn.image;
   const to = typeof uri === 'string' ? uri : 'one that thaw makes';
-  const changes = [...named(isOfCode), ...(moves ? [{path: 'options.repository', from, to}] : [])];
+  const changes = [
+    ...named((path) => isCode(path) || path === 'image'),
+    ...(moves ? [{path: 'options.repository', from, to}] : []),
+  ];
   const before = configures ? {configuration, image: null, nonce: null} : null;
-  const args = {...code, expected: before, revision};
-  add('code', 'lambda:UpdateFunctionCode', args, changes, 'its image differs');
-  const imageUri = code['imageUri'] ?? null;
-  const written = publishes ? expected : {configuration: null, image: fn.image, imageUri, nonce: null};
+  const args = {...code.args, expected: before, revision};
+  add('code', 'lambda:UpdateFunctionCode', args, changes, code.differs);
+  const imageUri = code.args['imageUri'] ?? null;
+  const written = publishes ? expected : {configuration: null, ...code.expected, imageUri, nonce: null};
   const wait = {name, expected: written, after: revision};
   add('updated', 'lambda:WaitFunctionUpdated', wait, [], 'it cannot be published before');
 }

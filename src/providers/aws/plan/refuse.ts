@@ -4,8 +4,10 @@ import type {FunctionSpec, Trigger, Warmth} from '../../../core/function.ts';
 import type {FunctionFound, Have} from '../have.ts';
 import {toAwsCron} from '../cron.ts';
 import {OWN_VARIABLES, OWNER_TAG, repositoryName, roleName} from '../names.ts';
+import {managedRuntime, type ZipCode} from '../archive.ts';
 import type {AwsOptions} from '../options.ts';
 import {isReference} from '../secrets.ts';
+import {architectureOf} from '../settings.ts';
 
 type Refused = {readonly path: string; readonly message: string};
 
@@ -34,6 +36,7 @@ export function refuseSettings(fn: FunctionSpec, {snapStart}: AwsOptions): void 
       return isReference(source) ? [] : [{path: `secrets.${name}`, message}];
     }),
     ...fn.triggers.flatMap(triggerProblems),
+    ...runtimeProblems(fn),
     ...warmthProblems(fn.warm, fn.scaling.maxInstances),
     ...(snapStart ? snapStartProblems(fn.warm) : []),
   ]);
@@ -44,6 +47,25 @@ function snapStartProblems({min, schedule}: Warmth): Refused[] {
   const path = min > 0 ? 'warm.min' : 'warm.schedule';
   const message = 'none can be kept ready where providers.aws.snapStart is true';
   return min > 0 || schedule.length > 0 ? [{path, message}] : [];
+}
+
+function runtimeProblems({archive}: FunctionSpec): Refused[] {
+  if (archive === undefined || archive.runtime.kind !== 'python') return [];
+  const {version, provided} = archive.runtime;
+  const path = 'providers.aws.artifact';
+  return [
+    ...(managedRuntime(archive.runtime) === null
+      ? [{path, message: `Lambda has no Python ${version} of its own that a zip archive could run on`}]
+      : []),
+    ...(provided.length > 0
+      ? [
+          {
+            path,
+            message: `a zip archive lacks what python.provided leaves to the base: ${provided.join(', ')}`,
+          },
+        ]
+      : []),
+  ];
 }
 
 function triggerProblems(trigger: Trigger, index: number): Refused[] {
@@ -133,8 +155,12 @@ export function refuseTaken({name}: FunctionRef, options: AwsOptions, have: Have
       function: name,
     });
   };
-  taken('function', name, have.fn?.tags);
-  if (options.role === null) taken('role', roleName(name, have.account.region), have.role?.tags);
+  if (have.fn !== null && !have.fn.ours && !isToAdopt(have.fn, options))
+    taken('function', name, have.fn.tags);
+  const adopts = have.fn !== null && isToAdopt(have.fn, options);
+  if (options.role === null && !adopts) taken('role', roleName(name, have.account.region), have.role?.tags);
+  refusePackageType(name, options, have);
+  if (options.artifact === 'zip') return;
   if (options.repository === null) {
     taken('repository', repositoryName(name), have.repository?.tags);
   } else if (have.ownRepository === null) {
@@ -143,20 +169,74 @@ export function refuseTaken({name}: FunctionRef, options: AwsOptions, have: Have
     const problems = [{path: ['providers', 'aws', 'repository'], message}];
     throw new ThawError('CONFIG_INVALID', message, {problems, provider: 'aws'});
   }
-  if (have.fn !== null && have.fn.packageType !== 'Image') {
-    const message = `${name} is deployed as a zip archive, which cannot become an image: destroy it first`;
-    throw new ThawError('PROVIDER_CONFLICT', message, {
+}
+
+/** What a function is made of it stays made of. */
+function refusePackageType(name: string, {artifact}: AwsOptions, {fn}: Have): void {
+  if (fn === null || fn.state === 'Deleting' || (fn.packageType === 'Zip') === (artifact === 'zip')) return;
+  const [is, wanted] = artifact === 'zip' ? ['an image', 'a zip archive'] : ['a zip archive', 'an image'];
+  const message = `${name} is deployed as ${is}, which cannot become ${wanted}`;
+  throw new ThawError('PROVIDER_CONFLICT', message, {
+    provider: 'aws',
+    reason: 'package-type',
+    function: name,
+    ours: fn.ours,
+    artifact: artifact === 'zip' ? 'image' : 'zip',
+  });
+}
+
+/** Whether a function that thaw did not make is to be given new code. One that has been once is so for good. */
+export const isToAdopt = ({ours, adopted, state}: FunctionFound, {adopt}: AwsOptions): boolean =>
+  !ours && (adopt || adopted) && state !== 'Deleting';
+
+/** Whether a function is one that thaw has deployed to. */
+export const isDeployedTo = (fn: FunctionFound, options: AwsOptions): boolean =>
+  fn.state !== 'Deleting' && (fn.ours || (isToAdopt(fn, options) && fn.live !== null));
+
+/** @throws ThawError PROVIDER_CONFLICT if new code alone would not run in a function as it is */
+export function refuseAdoption(
+  {name, platform}: FunctionSpec,
+  {snapStart}: AwsOptions,
+  fn: FunctionFound,
+  zip: ZipCode | null,
+): void {
+  const architecture = architectureOf(platform);
+  const refused = (what: string): never => {
+    throw new ThawError('PROVIDER_CONFLICT', `${name} cannot be given new code alone: ${what}`, {
       provider: 'aws',
-      reason: 'package-type',
+      reason: 'adopt',
       function: name,
     });
+  };
+  const told = (path: string): string => {
+    const value = fn.latest[path];
+    return typeof value === 'string' ? value : 'nothing';
+  };
+  if (told('platform') !== architecture) {
+    refused(`it is for ${told('platform')}, and the image is for ${architecture}`);
   }
+  if (fn.startsOtherwise) refused('its own settings override the entry point of images');
+  if (fn.latest['options.snapStart'] === true && !snapStart) {
+    refused('its instances go on from snapshots, and the code is not made for that');
+  }
+  if (zip === null) return;
+  if (told('handler') !== zip.handler) {
+    refused(`it calls ${told('handler')}, and what thaw makes is called at ${zip.handler}`);
+  }
+  // Any Node that Lambda still has will do.
+  const isNode = (runtime: string): boolean => runtime.startsWith('nodejs');
+  const fits = told('runtime') === zip.runtime || (isNode(told('runtime')) && isNode(zip.runtime));
+  if (!fits) refused(`it runs on ${told('runtime')}, and the code needs ${zip.runtime}`);
 }
 
 /** @throws ThawError NOT_DEPLOYED */
-export function deployed(ref: FunctionRef, have: Have): FunctionFound & {readonly live: string} {
+export function deployed(
+  ref: FunctionRef,
+  options: AwsOptions,
+  have: Have,
+): FunctionFound & {readonly live: string} {
   const {fn} = have;
-  if (fn !== null && fn.ours && fn.live !== null && fn.state !== 'Deleting') return {...fn, live: fn.live};
+  if (fn !== null && fn.live !== null && isDeployedTo(fn, options)) return {...fn, live: fn.live};
   throw notDeployed(ref, have);
 }
 

@@ -1,27 +1,13 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import type {Warmth} from '../../../core/function.ts';
 import {makePlan, type Plan} from '../../../core/plan.ts';
-import type {FunctionFound, Have, VersionFound} from '../have.ts';
+import type {Have, VersionFound} from '../have.ts';
 import type {AwsOptions} from '../options.ts';
 import {openDraft, placeOf} from './draft.ts';
 import {addGoingLive} from './live.ts';
 import {deployed} from './refuse.ts';
 import {twinsOf} from './twins.ts';
-import {warmOf} from './warmth.ts';
-
-/** How warm the live version is kept, for the version that takes its place. */
-function warmthOf(found: FunctionFound & {readonly live: string}): Warmth {
-  const {min, actions} = warmOf(found, found.live);
-  const ups = actions.filter(({name}) => name.endsWith('-up'));
-  const schedule = ups.flatMap((up) => {
-    const down = actions.find(({name}) => name === up.name.replace(/-up$/, '-down'));
-    return down === undefined
-      ? []
-      : [{up: up.schedule, down: down.schedule, timezone: up.timezone, min: up.min}];
-  });
-  return {min, schedule};
-}
+import {warmthOf} from './warmth.ts';
 
 /**
  * Moves the alias to an earlier version.
@@ -29,7 +15,7 @@ function warmthOf(found: FunctionFound & {readonly live: string}): Warmth {
  * @throws ThawError NOT_DEPLOYED, also if there is no such version
  */
 export function planRollback(fn: FunctionRef, options: AwsOptions, have: Have, to: string | null): Plan {
-  const found = deployed(fn, have);
+  const found = deployed(fn, options, have);
   const twins = twinsOf(found);
   const versions = found.versions.filter((version) => !twins.includes(version));
   const earlier = versions.filter(({version}) => Number(version) < Number(found.live));

@@ -1,10 +1,11 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {makePlan, type Plan} from '../../../core/plan.ts';
-import type {Have} from '../have.ts';
+import type {FunctionFound, Have} from '../have.ts';
 import {logGroupName, OWNER_TAG, repositoryName, roleName} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
-import {gone, openDraft, placeOf} from './draft.ts';
+import {gone, openDraft, placeOf, type Draft} from './draft.ts';
 import {addTriggerTeardown} from './triggers.ts';
+import {addTidying} from './twins.ts';
 
 /** Deletes what carries thaw's tag for this function, and nothing else. */
 export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): Plan {
@@ -12,6 +13,7 @@ export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): 
   const draft = openDraft(name, options, have);
   const isOurs = (tagged: {readonly tags: {readonly [key: string]: string}} | null): boolean =>
     tagged?.tags[OWNER_TAG] === name;
+  if (have.fn !== null && isGuest(have.fn, have)) return planRelease(draft, have.fn);
   addTriggerTeardown(draft, have);
   if (have.fn?.ours) {
     for (const {version} of have.fn.schedules) {
@@ -40,4 +42,35 @@ export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): 
   }
   const left = options.repository === null ? {} : {left: `images in ${options.repository}, which is yours`};
   return makePlan('aws', name, draft.steps, {...placeOf(have), ...left});
+}
+
+/** Whether a function that thaw did not make has code of thaw's, which somebody may have pointed at since. */
+const isGuest = ({ours, adopted, versions, imageUri}: FunctionFound, {repository}: Have): boolean =>
+  !ours &&
+  (adopted ||
+    versions.some((version) => version.ours) ||
+    (repository !== null && imageUri?.startsWith(`${repository.uri}@`) === true));
+
+/**
+ * Ends what thaw keeps ready of a function that it did not make, and what cold starts have left behind there. What the
+ * function runs stays where it is.
+ */
+function planRelease(draft: Draft, found: FunctionFound): Plan {
+  const {name, options, have, steps, add} = draft;
+  const own = found.versions.filter(({ours}) => ours).map(({version}) => version);
+  for (const {version} of found.schedules.filter((schedule) => own.includes(schedule.version))) {
+    const op = 'application-autoscaling:DeregisterScalableTarget';
+    add(`unschedule-${version}`, op, {name, version}, gone('warm.schedule', version), 'thaw made it');
+  }
+  for (const {version} of found.provisioned.filter((each) => own.includes(each.version))) {
+    const op = 'lambda:DeleteProvisionedConcurrencyConfig';
+    add(`cool-${version}`, op, {name, version}, gone('warm.min', version), 'thaw made it');
+  }
+  addTidying(draft, found);
+  const image =
+    found.packageType === 'Zip'
+      ? ''
+      : `, and ${options.repository ?? repositoryName(name)}, whose image it runs`;
+  const left = `the function ${name}, which thaw did not make, with its versions and its alias${image}`;
+  return makePlan('aws', name, steps, {...placeOf(have), left});
 }

@@ -14,7 +14,7 @@ import {addWarmth, warmChanges, warmOf} from './warmth.ts';
  * @throws ThawError NOT_DEPLOYED; CONFIG_INVALID for more than there may be, or a schedule that AWS cannot have
  */
 export function planWarm(fn: FunctionRef, options: AwsOptions, have: Have, wish: Warmth): Plan {
-  const found = deployed(fn, have);
+  const found = deployed(fn, options, have);
   refuseWarmth(fn, wish, found);
   const draft = openDraft(fn.name, options, have);
   const before = warmOf(found, found.live);

@@ -141,3 +141,16 @@ export function addCooling(draft: Draft, version: string, have: WarmFound): void
     draft.add('cool-old', 'lambda:DeleteProvisionedConcurrencyConfig', which, [], why);
   }
 }
+
+/** How warm the live version is kept, for the version that takes its place. */
+export function warmthOf(found: FunctionFound): Warmth {
+  const {min, actions} = warmOf(found, found.live);
+  const ups = actions.filter(({name}) => name.endsWith('-up'));
+  const schedule = ups.flatMap((up) => {
+    const down = actions.find(({name}) => name === up.name.replace(/-up$/, '-down'));
+    return down === undefined
+      ? []
+      : [{up: up.schedule, down: down.schedule, timezone: up.timezone, min: up.min}];
+  });
+  return {min, schedule};
+}

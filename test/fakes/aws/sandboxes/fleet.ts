@@ -15,7 +15,7 @@ export interface Unit {
   /** Tells the same version's contents apart: `$LATEST` has many. */
   readonly content: string;
   /** What instances say that they are made of. */
-  readonly digest: string;
+  readonly image: string;
   /** Unpacks what it runs, once, and says what else it must find in its environment. */
   readonly unpack: () => Promise<Unpacked>;
   readonly memoryMb: number;
@@ -223,7 +223,7 @@ export class Fleet {
         id,
         engine: {name: 'process'},
         rootDir,
-        image: unit.digest as Digest,
+        image: unit.image as Digest,
         env: {...unit.env, AWS_REGION: this.#cloud.account.region},
         memoryMb: unit.memoryMb,
         cpu: null,

@@ -1,10 +1,14 @@
+import {execFile} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {copyFile, mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {existsSync} from 'node:fs';
+import {copyFile, mkdir, mkdtemp, rm, symlink, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
 import {inflateRawSync} from 'node:zlib';
-import {NODE_SERVER} from '../../../../src/providers/local/lay-runtime.ts';
+import {hostOrt} from '../../../onnxruntime.ts';
+import {NODE_SERVER, PYTHON, PYTHON_SERVER} from '../../../../src/providers/local/lay-runtime.ts';
 
 const END = 0x06054b50;
 const CENTRAL = 0x02014b50;
@@ -52,14 +56,15 @@ export function readZip(bytes: Uint8Array): ZipMember[] {
   return members;
 }
 
-/** Unpacks zip archives, each once, beside what Lambda's own runtime for Node does. */
+/** Unpacks zip archives, each once, beside what Lambda's own runtimes do. */
 export class ZipFiles {
   readonly #folders = new Map<string, Promise<string>>();
 
-  folderOf(bytes: Uint8Array): Promise<string> {
-    const digest = createHash('sha256').update(bytes).digest('hex');
-    const found = this.#folders.get(digest) ?? unpack(bytes);
-    this.#folders.set(digest, found);
+  /** @param runtime as Lambda names it: `nodejs22.x`, `python3.12` */
+  folderOf(bytes: Uint8Array, runtime: string): Promise<string> {
+    const key = `${runtime} ${createHash('sha256').update(bytes).digest('hex')}`;
+    const found = this.#folders.get(key) ?? unpack(bytes, runtime);
+    this.#folders.set(key, found);
     return found;
   }
 
@@ -77,15 +82,34 @@ export const zipEnvironment = (rootDir: string, handler: string): {readonly [nam
   _HANDLER: handler,
 });
 
-async function unpack(bytes: Uint8Array): Promise<string> {
+async function unpack(bytes: Uint8Array, runtime: string): Promise<string> {
   const rootDir = await mkdtemp(join(tmpdir(), 'thaw-fake-aws-'));
   for (const {name, content, mode} of readZip(bytes)) {
     const file = join(rootDir, TASK_ROOT, name);
     await mkdir(dirname(file), {recursive: true});
     await writeFile(file, content, {mode: mode === 0 ? 0o644 : mode & 0o777});
   }
-  const server = join(rootDir, NODE_SERVER);
-  await mkdir(dirname(server), {recursive: true});
-  await copyFile(fileURLToPath(new URL('managed-node.cjs', import.meta.url)), server);
+  if (runtime.startsWith('nodejs')) {
+    await supplyOnnxRuntime(join(rootDir, TASK_ROOT, 'runtime', 'onnxruntime'));
+    await layProgram('managed-node.cjs', join(rootDir, NODE_SERVER));
+  } else {
+    await layProgram('managed_python.py', join(rootDir, PYTHON_SERVER));
+    const {stdout} = await promisify(execFile)(runtime, ['-c', 'import sys; print(sys.executable)']);
+    await mkdir(dirname(join(rootDir, PYTHON)), {recursive: true});
+    await symlink(stdout.trim(), join(rootDir, PYTHON));
+  }
   return rootDir;
+}
+
+async function layProgram(name: string, file: string): Promise<void> {
+  await mkdir(dirname(file), {recursive: true});
+  await copyFile(fileURLToPath(new URL(name, import.meta.url)), file);
+}
+
+/** What is made of a small image has none, as images may have none; where it is not looked for it does no harm. */
+async function supplyOnnxRuntime(dir: string): Promise<void> {
+  if (existsSync(dir)) return;
+  const {dir: hostDir} = await hostOrt();
+  await mkdir(dirname(dir), {recursive: true});
+  await symlink(hostDir, dir, process.platform === 'win32' ? 'junction' : 'dir');
 }

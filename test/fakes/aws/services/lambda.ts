@@ -2,7 +2,6 @@ import type * as Lambda from '@aws-sdk/client-lambda';
 import {randomUUID} from 'node:crypto';
 import {request as httpRequest} from 'node:http';
 import {buffer} from 'node:stream/consumers';
-import {digestOf} from '../../../../src/core/digest.ts';
 import type {Call, Cloud, Service} from '../cloud.ts';
 import type {Source} from '../delivery.ts';
 import {Refusal} from '../refusal.ts';
@@ -56,9 +55,12 @@ export interface LambdaPlane extends Scaled {
   mayBeInvokedBy(arn: string, service: string, sourceArn: string): boolean;
   /** Starts a sandbox that nobody has asked for yet. */
   startProactively(name: string, qualifier: string): Promise<void>;
+  /** The zip archive that a version is made of, at the address that GetFunction says; null: none is there. */
+  codeAt(path: string): Uint8Array | null;
   close(): Promise<void>;
 }
 
+const CODE_PATH = /^\/code\/([^/]+)\/([^/]+)$/;
 const URL_PATH = /^\/fn\/([^/]+)\/([^/]+)(\/.*)?$/;
 
 export function createLambda(around: LambdaSurroundings): Service & LambdaPlane {
@@ -70,22 +72,22 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
   let imageFiles: ImageFiles | null = null;
   const fleet = new Fleet(cloud);
 
-  const unpack = async (code: Code, handler: string): Promise<Unpacked> => {
+  const unpack = async (code: Code, {handler, runtime}: Version['configuration']): Promise<Unpacked> => {
     if (code.kind === 'zip') {
-      const rootDir = await zipFiles.folderOf(code.bytes);
-      return {rootDir, env: zipEnvironment(rootDir, handler)};
+      const rootDir = await zipFiles.folderOf(code.bytes, runtime ?? '');
+      return {rootDir, env: zipEnvironment(rootDir, handler ?? '')};
     }
     imageFiles ??= new ImageFiles(registry());
     return {rootDir: await imageFiles.folderOf(code.repository, code.digest), env: {}};
   };
 
   const isRunnable = ({code, configuration}: Version): boolean =>
-    runs && (code.kind === 'image' || configuration.runtime?.startsWith('nodejs') === true);
+    runs && (code.kind === 'image' || /^(nodejs|python)/.test(configuration.runtime ?? ''));
 
   const unitOf = (fn: FunctionRecord, version: Version): Unit => {
     const {code, configuration} = version;
     if (!isRunnable(version)) {
-      const message = `the fake runs zip archives on Node alone, not on ${configuration.runtime}`;
+      const message = `the fake runs zip archives on Node and Python alone, not on ${configuration.runtime}`;
       throw new Refusal('ServiceException', message, {status: 500});
     }
     const format: LogFormat = configuration.logging.LogFormat ?? 'Text';
@@ -94,8 +96,9 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       function: fn.name,
       version: version.version,
       content: contentOf(version),
-      digest: code.kind === 'image' ? code.digest : digestOf(code.bytes),
-      unpack: () => unpack(code, configuration.handler ?? ''),
+      // Lambda itself tells a function nothing of what it is made of.
+      image: configuration.environment['THAW_IMAGE'] ?? '',
+      unpack: () => unpack(code, configuration),
       memoryMb: configuration.memoryMb,
       timeoutMs: configuration.timeout * 1000,
       env: configuration.environment,
@@ -341,6 +344,12 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
     startProactively(name, qualifier) {
       const {fn, version} = invocable({name, qualifier});
       return fleet.startProactively(unitOf(fn, version));
+    },
+    codeAt(path) {
+      const [, name = '', qualifier = null] = CODE_PATH.exec(decodeURIComponent(path)) ?? [];
+      const fn = functions.all.get(name);
+      const code = fn === undefined ? null : functions.version(fn, qualifier).code;
+      return code?.kind === 'zip' ? code.bytes : null;
     },
     async close() {
       await fleet.close();

@@ -45,6 +45,7 @@ export function version(number: string, fn: FunctionSpec = spec, nonce: string |
     image: fn.image,
     settings,
     state: 'Active',
+    ours: false,
     nonce,
   };
 }
@@ -53,6 +54,7 @@ export function deployed(change: Partial<FunctionFound> = {}, fn: FunctionSpec =
   return {
     arn: `arn:aws:lambda:eu-central-1:123456789012:function:${NAME}`,
     ours: true,
+    adopted: false,
     tags: {'thaw:function': NAME},
     state: 'Active',
     stateReason: null,
@@ -60,6 +62,8 @@ export function deployed(change: Partial<FunctionFound> = {}, fn: FunctionSpec =
     lastUpdateReason: null,
     revision: 'revision-7',
     packageType: 'Image',
+    startsOtherwise: false,
+    logGroup: `/aws/lambda/${NAME}`,
     latest: wantedSettings(fn, options, ROLE),
     declared: {image: fn.image, nonce: null},
     imageUri: `${URI}@${fn.image}`,

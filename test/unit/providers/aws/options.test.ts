@@ -25,6 +25,7 @@ describe('the options of aws', () => {
       permissionsBoundary: null,
       repository: null,
       artifact: 'image',
+      adopt: false,
       ephemeralStorageMb: 512,
       vpc: null,
       kmsKey: null,
@@ -69,8 +70,8 @@ describe('the options of aws', () => {
       {role: 'arn:aws:iam::123456789012:role/f', permissionsBoundary: 'arn:aws:iam::aws:policy/p'},
     ],
     ['repository', {repository: 'Team/Models'}],
-    ['artifact', {artifact: 'zip'}],
     ['artifact', {artifact: 'tar'}],
+    ['adopt', {adopt: 'yes'}],
     ['ephemeralStorage', {ephemeralStorage: '256Mi'}],
     ['ephemeralStorage', {ephemeralStorage: 2048}],
     ['vpc', {vpc: 'vpc-1'}],
@@ -83,6 +84,9 @@ describe('the options of aws', () => {
     ['tags.thaw:function', {tags: {'thaw:function': 'x'}}],
     ['tags.a', {tags: {a: 1}}],
     ['invoke', {invoke: 'http'}],
+    ['snapStart', {snapStart: 'on'}],
+    ['snapStart', {snapStart: true, artifact: 'zip'}],
+    ['ephemeralStorage', {snapStart: true, ephemeralStorage: '1Gi'}],
     ['', 'eu-central-1'],
   ])('refuse at %j: %j', (path, raw) => {
     expect(problemsOf(raw)).toEqual([path]);

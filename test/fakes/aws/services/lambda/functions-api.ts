@@ -183,7 +183,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
     }
   };
 
-  const publish = (fn: FunctionRecord): Version => {
+  const publish = (fn: FunctionRecord, description?: string): Version => {
     const last = [...fn.versions.values()].at(-1);
     if (
       last !== undefined &&
@@ -204,6 +204,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
       failure: null,
       updateFailure: null,
       updatedMs: null,
+      ...(description === undefined ? {} : {description}),
     };
     fn.versions.set(version, made);
     around.onChange(fn);
@@ -288,7 +289,10 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
                 ImageUri: code.uri,
                 ResolvedImageUri: `${host}/${code.repository}@${code.digest}`,
               }
-            : {RepositoryType: 'S3', Location: `${cloud.origin()}/code/${fn.name}`},
+            : {
+                RepositoryType: 'S3',
+                Location: `${cloud.origin()}/code/${fn.name}/${target.qualifier ?? '$LATEST'}`,
+              },
         Tags: fn.tags.size === 0 ? undefined : Object.fromEntries(fn.tags),
         Concurrency: fn.reserved === null ? undefined : {ReservedConcurrentExecutions: fn.reserved},
       };
@@ -336,7 +340,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
           `CodeSHA256 (${input.CodeSha256}) is different from current CodeSHA256 in $LATEST (${codeHash(fn.latest.code)}). Please try again with the CodeSHA256 in $LATEST.`,
         );
       }
-      const version = publish(fn);
+      const version = publish(fn, input.Description);
       return functions.render(fn, version, version.version);
     },
 

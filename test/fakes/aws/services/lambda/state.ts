@@ -52,6 +52,8 @@ export interface Version {
   updateFailure: Failure | null;
   /** Its change is InProgress until then. */
   updatedMs: number | null;
+  /** Given when it was published, in place of the function's own. */
+  readonly description?: string;
 }
 
 export interface Alias {
@@ -220,7 +222,7 @@ export class Functions {
       Runtime: configuration.runtime,
       Handler: configuration.handler,
       CodeSize: isZip ? code.bytes.length : 0,
-      Description: configuration.description,
+      Description: version.description ?? configuration.description,
       Timeout: configuration.timeout,
       MemorySize: configuration.memoryMb,
       LastModified: new Date(version.modifiedMs).toISOString().replace('Z', '+0000'),

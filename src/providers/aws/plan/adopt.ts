@@ -1,0 +1,63 @@
+import type {FunctionSpec} from '../../../core/function.ts';
+import {makePlan, type Change, type Plan} from '../../../core/plan.ts';
+import {zipCodeOf} from '../archive.ts';
+import type {FunctionFound, Have} from '../have.ts';
+import {publishedOf} from '../names.ts';
+import type {AwsOptions} from '../options.ts';
+import {CODE} from '../settings.ts';
+import {addCode} from './code.ts';
+import {addSettled, openDraft, placeOf} from './draft.ts';
+import {addGoingLive} from './live.ts';
+import {refuseAdoption} from './refuse.ts';
+import {warmthOf} from './warmth.ts';
+
+/**
+ * Gives a function that thaw did not make new code: writes it, publishes it, and lets the alias lead there. Its
+ * settings, permissions, triggers and tags stay as they are, whatever `thaw.yaml` says.
+ *
+ * @throws ThawError PROVIDER_CONFLICT if new code alone would not run in it
+ */
+export function planAdoption(fn: FunctionSpec, options: AwsOptions, have: Have, found: FunctionFound): Plan {
+  const {name} = fn;
+  const draft = openDraft(name, options, have);
+  const facts = {...placeOf(have), adopted: 'new code only: nothing else of the function is changed'};
+  const live = found.versions.find(({version}) => version === found.live) ?? null;
+  const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
+  refuseAdoption(fn, options, found, zip);
+  const kept = zip === null ? 'image' : CODE;
+  const to = zip === null ? fn.image : zip.codeSha256;
+  if (live !== null && live.settings[kept] === to) return makePlan('aws', name, [], facts);
+
+  const code = addCode(draft, fn);
+  const expected = {configuration: null, ...code.expected, nonce: null};
+  let unnamed: readonly Change[] = [{path: kept, from: live?.settings[kept] ?? null, to}];
+  const named = (): readonly Change[] => {
+    const now = unnamed;
+    unnamed = [];
+    return now;
+  };
+  const failed = found.lastUpdate === 'Failed' || found.state === 'Failed';
+  const revision = addSettled(draft, found);
+  if (failed || found.latest[kept] !== to) {
+    const args = {...code.args, expected: null, revision};
+    draft.add('code', 'lambda:UpdateFunctionCode', args, named(), code.differs);
+    const wait = {name, expected, after: revision};
+    draft.add('updated', 'lambda:WaitFunctionUpdated', wait, [], 'it cannot be published before');
+  }
+  const publish = {name, expected, description: publishedOf(fn.image)};
+  draft.add('publish', 'lambda:PublishVersion', publish, named(), 'only a version can be live');
+  const version = {$ref: 'publish.version'};
+  draft.add('published', 'lambda:WaitVersionActive', {name, version}, [], 'it answers no request before');
+  // What is kept ready of a version of somebody else's is not thaw's to end.
+  const own = found.adopted ? found : {...found, provisioned: [], schedules: []};
+  addGoingLive(draft, {
+    version,
+    found: own,
+    warm: warmthOf(own),
+    warmChanges: [],
+    changes: [],
+    why: 'requests go where the alias points',
+    reserved: found.reserved,
+  });
+  return makePlan('aws', name, draft.steps, facts);
+}
