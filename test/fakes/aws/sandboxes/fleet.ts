@@ -54,8 +54,6 @@ interface Sandbox {
   readonly gate: Promise<RestoreGate> | null;
   /** Nobody shall use it any more: it ends when it is idle. */
   isRetired: boolean;
-  /** It is being stopped, or has been. */
-  isEnded: boolean;
   /** It is a snapshot still. */
   isHeld: boolean;
   readonly ready: Promise<Ready>;
@@ -234,10 +232,7 @@ export class Fleet {
           version: unit.version,
           timeoutMs: unit.timeoutMs,
         },
-        onLine: (_, text) => {
-          // What is ended says nothing more, though its process may take a moment to end.
-          if (!sandbox.isEnded) unit.onLine(id, opened?.render(text) ?? text);
-        },
+        onLine: (_, text) => unit.onLine(id, opened?.render(text) ?? text),
       }),
     );
     const ready = running.then((run) => run.ready);
@@ -249,7 +244,6 @@ export class Fleet {
       running,
       gate,
       isRetired: false,
-      isEnded: false,
       isHeld: kind === 'snap-start',
       ready,
       isReady: false,
@@ -310,10 +304,12 @@ export class Fleet {
   }
 
   async #end(sandbox: Sandbox): Promise<void> {
-    sandbox.isEnded = true;
     this.#sandboxes.delete(sandbox);
+    // What it wrote before may be under way to the log still.
+    const idle = this.#cloud.clock.busy();
     const running = await sandbox.running.catch(() => null);
     await running?.stop(0);
+    idle();
     await (await sandbox.gate)?.close();
   }
 }

@@ -105,6 +105,8 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
       reserved: fn.reserved,
       snapStart: configuration.snapStart === 'PublishedVersions' && version.version !== '$LATEST',
       onLine: (id, text) => {
+        // A process may take a moment longer to end than its function.
+        if (functions.all.get(fn.name) !== fn) return;
         const stream = streamName(version.modifiedMs, version.version, id);
         logs.write(group, stream, renderPlatformLine(text, format, clock.now()));
       },
