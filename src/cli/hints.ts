@@ -160,7 +160,13 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
       ? 'Name a file with --out: one that is named is replaced.'
       : 'Choose another folder, or move these files away first.',
   ],
-  PROVIDER_UNKNOWN: ({known}) => [`Known providers: ${list(known)}.`],
+  PROVIDER_UNKNOWN: ({known, offered}) =>
+    typeof offered === 'string'
+      ? [
+          `Add it there, under "providers:"; docs/providers/${offered}.md describes every key:`,
+          `  ${offered}: {}`,
+        ]
+      : [`Known providers: ${list(known)}.`],
   TEMPLATE_UNKNOWN: ({known}) => [`Known templates: ${list(known)}.`, '$ thaw init --list'],
   INPUT_INVALID: ({source, reference}) =>
     reference !== undefined

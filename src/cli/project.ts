@@ -35,7 +35,11 @@ export async function openProject(configFile: string | undefined, cwd: string): 
       const section = config.providers.find((provider) => provider.name === name);
       if (!section) {
         const known = config.providers.map((provider) => provider.name);
-        throw new ThawError('PROVIDER_UNKNOWN', `${config.file} has no provider "${name}"`, {known});
+        const isOffered = PROVIDER_NAMES.includes(name);
+        throw new ThawError('PROVIDER_UNKNOWN', `${config.file} has no provider "${name}"`, {
+          known,
+          ...(isOffered ? {offered: name} : {}),
+        });
       }
       const driver = await loadDriver(name);
       return {config: section, driver, site: driver.open(section.options)};

@@ -208,6 +208,17 @@ describe('package', () => {
 });
 
 describe('deploy', () => {
+  it('says how to add a provider that thaw has, and which there are of one that it has not', async () => {
+    await linearProject('elsewhere');
+    const offered = await bench.thaw(['deploy', 'aws', '--yes'], {cwd: 'elsewhere'});
+    expect(offered.code).toBe(2);
+    expect(offered.stderr).toContain('under "providers:"');
+    expect(offered.stderr).toContain('  aws: {}\n');
+    const unknown = await bench.thaw(['deploy', 'moon', '--yes'], {cwd: 'elsewhere'});
+    expect(unknown).toMatchObject({code: 2});
+    expect(unknown.stderr).toContain('Known providers: local.');
+  });
+
   it('asks for an image first', async () => {
     await linearProject('unpackaged');
     expect(await bench.thaw(['deploy', '--yes'], {cwd: 'unpackaged'})).toMatchObject({
