@@ -77,7 +77,7 @@ export function bucketRuleOf({name, suffix = '', events = ['created']}: EventTri
 }
 
 /** The ARN of what a trigger names: an ARN is taken as it is, a name is of the same account and region. */
-export function sourceArn(source: string, name: string, {partition, region, id}: Account): string {
+function sourceArn(source: string, name: string, {partition, region, id}: Account): string {
   if (name.startsWith('arn:')) return name;
   if (source === 'kinesis') return `arn:${partition}:kinesis:${region}:${id}:stream/${name}`;
   // A table's stream has a name of its own, which only the table knows.

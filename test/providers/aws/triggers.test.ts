@@ -6,6 +6,7 @@ import {expect, it} from 'vitest';
 import type {EventOptions, Trigger} from '../../../src/core/function.ts';
 import type {Json} from '../../../src/core/json.ts';
 import {changingSteps} from '../../../src/core/plan.ts';
+import {leastPolicy} from '../../../src/providers/aws/policy.ts';
 import type {Delivered} from '../../fakes/aws/delivery.ts';
 import {connection} from '../../fakes/aws/open-for-test.ts';
 import {makeSmallImage} from '../../fakes/aws/sandboxes/small-image.ts';
@@ -203,6 +204,59 @@ it('refuses what AWS would, before it writes anything', async () => {
     await harness.close();
   }
 }, 60_000);
+
+it('comes to the same end, whichever write is broken, with what the documentation says must be allowed', async () => {
+  const harness = await openAwsHarness({}, {runs: false});
+  try {
+    const {aws} = harness;
+    aws.queues.plant('orders');
+    aws.buckets.plant('uploads');
+    const desk = openDesk(harness);
+    const base = baseOf(harness);
+    const wanted = (...triggers: Trigger[]) => ({...base, spec: {...base.spec, triggers}});
+    const clock: Trigger = {kind: 'schedule', cron: '0 3 * * *'};
+    const queue: Trigger = {kind: 'event', source: 'sqs', name: 'orders'};
+    const stream: Trigger = {kind: 'event', source: 'kinesis', name: 'clicks'};
+    const bucket: Trigger = {kind: 'event', source: 's3', name: 'uploads/images/'};
+    const steps = [
+      wanted(clock, queue, stream, bucket),
+      wanted(
+        {...clock, input: [1]},
+        {...queue, batchSize: 1},
+        {...stream, startingPosition: 'trim-horizon'},
+        {...bucket, suffix: '.jpg'},
+      ),
+      wanted(),
+    ];
+    const life = async (): Promise<void> => {
+      for (const step of steps) await desk.deploy(step);
+    };
+    await desk.deploy(wanted());
+    const before = await harness.inventory();
+    const from = aws.requests.length;
+    await life();
+    const made = aws.requests.slice(from);
+
+    const {Statement} = leastPolicy({partition: 'aws', account: '1', region: 'r', function: NAME});
+    const allowed = (Statement as {Action: string | string[]}[]).flatMap(({Action}) => Action);
+    const actions = new Set(made.map(({operation}) => operation.replace(/^(s3:.*)Configuration$/, '$1')));
+    expect([...actions].filter((action) => !allowed.includes(action))).toEqual([]);
+
+    const writes = made.flatMap(({reads}, at) => (reads ? [] : [at]));
+    expect(writes.length).toBeGreaterThan(15);
+    for (const [index, at] of writes.entries()) {
+      const fault = index % 2 === 0 ? 'reset after' : 'throttle';
+      aws.faults.at(at, fault);
+      await life().catch((error: unknown) => {
+        throw new Error(`${fault} at ${made[at]?.operation}`, {cause: error});
+      });
+      expect((await desk.plan(wanted())).steps).toEqual([]);
+      expect(await harness.inventory(), `${fault} at ${made[at]?.operation}`).toEqual(before);
+    }
+  } finally {
+    await harness.close();
+  }
+}, 120_000);
 
 const QUEUE = 'arn:aws:sqs:eu-central-1:123456789012:orders';
 const CLICKS = 'arn:aws:kinesis:eu-central-1:123456789012:stream/clicks';
