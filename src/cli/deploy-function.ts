@@ -50,7 +50,7 @@ export async function planDeploy({
   terminal.redactWith(createRedactor(secretNames.map((name) => fn.values.get(name) ?? '')));
   const archive =
     site.archive && (await bringArchive(project.config, image, site.archive, driver.name, context));
-  const view = await site.inspect(context, {name: project.config.name});
+  const view = await site.inspect(context, {name: fn.spec.name, triggers: fn.spec.triggers});
   const spec = {
     ...fn.spec,
     platform: image.image.platform,

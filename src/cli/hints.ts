@@ -306,6 +306,14 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
       const set = `Set providers.${text(provider, '')}.artifact to ${text(artifact, '')} in thaw.yaml.`;
       return ours === true ? [set, `Or delete it first: $ thaw destroy ${text(provider, '')}`] : [set];
     }
+    if (reason === 'overlap')
+      return [
+        'Let one of the two be about other prefixes, suffixes or events, in thaw.yaml or in the bucket.',
+      ];
+    if (reason === 'mapped')
+      return [
+        'Delete that mapping, so that thaw makes one of its own, or leave its settings out of thaw.yaml.',
+      ];
     if (reason === 'adopt') return ['Deploy under another name, and thaw makes a function of its own.'];
     return ['Something else changed it at the same time: run the command again.'];
   },

@@ -56,7 +56,11 @@ const providerReader: ProviderReader = {
   names: PROVIDER_NAMES,
   async read(name, options) {
     const driver = await loadDriver(name);
-    return {...readOptions(driver, options), limits: driver.limits};
+    return {
+      ...readOptions(driver, options),
+      limits: driver.limits,
+      triggerProblems: (triggers) => driver.triggerProblems(triggers),
+    };
   },
 };
 

@@ -56,11 +56,13 @@ function problemsOf(issue: z.core.$ZodIssue, shape: JsonSchema): Problem[] {
 
 /** Of the ways a union could have been meant, the one that got furthest: whose key, at least, was there. */
 function closestBranch(branches: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
-  return branches.find((issues) => issues.every((issue) => issue.path.length > 0 && !isMissing(issue)));
+  return branches.find((issues) => issues.every((issue) => issue.path.length > 0 && !isAnother(issue)));
 }
 
-const isMissing = (issue: z.core.$ZodIssue): boolean =>
-  issue.code === 'invalid_type' && issue.input === undefined;
+/** The key that the branch is for is missing, or cannot be one of its keys. */
+const isAnother = (issue: z.core.$ZodIssue): boolean =>
+  issue.path.length === 1 &&
+  (issue.code === 'invalid_key' || (issue.code === 'invalid_type' && issue.input === undefined));
 
 /** A schema that can say better than its type what it wants brings a message of its own. */
 const isDefaultMessage = (issue: z.core.$ZodIssue): boolean => issue.message.startsWith('Invalid input');
@@ -68,7 +70,13 @@ const isDefaultMessage = (issue: z.core.$ZodIssue): boolean => issue.message.sta
 /** The keys that a schema knows at some place in a document. */
 function keysAt(shape: JsonSchema, path: readonly (string | number)[]): string[] {
   let here: JsonSchema | undefined = shape;
-  for (const part of path) {
+  for (const [depth, part] of path.entries()) {
+    // Of several ways to write something, the one that has that key, or takes any.
+    const ways: JsonSchema[] | undefined = here?.anyOf;
+    if (ways) {
+      const rest = path.slice(depth);
+      return ways.map((way) => keysAt(way, rest)).find((keys) => keys.length > 0) ?? [];
+    }
     const rest: JsonSchema | boolean | undefined = here?.additionalProperties;
     here = here?.properties?.[String(part)] ?? here?.items ?? (typeof rest === 'object' ? rest : undefined);
   }

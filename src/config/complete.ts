@@ -2,6 +2,7 @@ import {dirname, resolve} from 'node:path';
 import type {Trigger} from '../core/function.ts';
 import type {Json} from '../core/json.ts';
 import {DEFAULT_ACCEPT} from '../core/model.ts';
+import {definedOnly} from './defined-only.ts';
 import type {Config, Handler, ModelConfig, PythonConfig, Settings} from './config.ts';
 import {PYTHON_HANDLER, SETTING_KEYS, type WrittenConfig, type WrittenSettings} from './schema.ts';
 
@@ -81,12 +82,5 @@ function completeSettings(general: WrittenSettings, special: WrittenSettings): S
     env: {...general.env, ...special.env},
     secrets: {...general.secrets, ...special.secrets},
     triggers: special.triggers ?? general.triggers ?? [HTTP],
-  };
-}
-
-/** An object without its undefined members, which would hide what they are spread over. */
-function definedOnly<T extends object>(value: T): {[K in keyof T]?: Exclude<T[K], undefined>} {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
   };
 }

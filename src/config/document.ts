@@ -1,10 +1,9 @@
 import {isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document} from 'yaml';
+import type {SettingProblem} from '../core/driver.ts';
 import {nearest} from './nearest.ts';
 
 /** A mistake in thaw.yaml, by where it is in the document's structure. */
-export interface Problem {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
+export interface Problem extends SettingProblem {
   /** The last element of the path is a key that should not be there. */
   readonly unknownKey?: boolean;
   readonly knownKeys?: readonly string[];

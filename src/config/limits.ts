@@ -1,4 +1,6 @@
 import type {Limits} from '../core/driver.ts';
+import type {Trigger, TriggerOption} from '../core/function.ts';
+import {sameJson} from '../core/json.ts';
 import {formatDuration, formatMemory} from '../core/units.ts';
 import type {Settings} from './config.ts';
 import type {Problem} from './document.ts';
@@ -32,14 +34,7 @@ export function settingsBeyond(limits: Limits, settings: Settings, provider: str
       message: `${provider} keeps no instances ready by a schedule`,
     });
   }
-  for (const [index, trigger] of settings.triggers.entries()) {
-    const kind = trigger.kind === 'event' ? trigger.source : trigger.kind;
-    const path = ['triggers', index];
-    if (!limits.triggers.includes(kind)) problems.push({path, message: `${provider} has no ${kind} trigger`});
-    if (trigger.kind === 'http' && !limits.auth.includes(trigger.auth)) {
-      problems.push({path: [...path, 'http', 'auth'], message: `${provider} has no auth ${trigger.auth}`});
-    }
-  }
+  problems.push(...triggersBeyond(limits, settings.triggers, provider));
   for (const [name, source] of Object.entries(settings.secrets)) {
     const store = source.slice(0, source.indexOf(':'));
     if (source === 'env' || limits.secretStores.includes(store)) continue;
@@ -57,3 +52,40 @@ export function settingsBeyond(limits: Limits, settings: Settings, provider: str
   }
   return problems;
 }
+
+/** Triggers, and what is said of them, that a provider does not have; and those that stand there twice. */
+function triggersBeyond(limits: Limits, triggers: readonly Trigger[], provider: string): Problem[] {
+  return triggers.flatMap((trigger, index): Problem[] => {
+    const kind = kindOf(trigger);
+    const path = ['triggers', index];
+    const known = Object.hasOwn(limits.triggers, kind) ? limits.triggers[kind] : undefined;
+    if (known === undefined) return [{path, message: `${provider} has no ${kind} trigger`}];
+    const twin = triggers
+      .slice(0, index)
+      .findIndex((each) => (kind === 'http' ? each.kind === 'http' : sameJson(each, trigger)));
+    return [
+      ...(twin < 0 ? [] : [{path, message: `is there already: triggers.${twin}`}]),
+      ...(trigger.kind === 'http' && !limits.auth.includes(trigger.auth)
+        ? [{path: [...path, 'http', 'auth'], message: `${provider} has no auth ${trigger.auth}`}]
+        : []),
+      ...optionsSaid(trigger)
+        .filter((option) => !known.includes(option))
+        .map((option) => {
+          const takes = known.length === 0 ? 'nothing of the kind' : known.map(writtenKey).join(', ');
+          const message = `${provider} takes ${takes} for ${kind}`;
+          return {path: [...path, kind, writtenKey(option)], message};
+        }),
+    ];
+  });
+}
+
+const kindOf = (trigger: Trigger): string => (trigger.kind === 'event' ? trigger.source : trigger.kind);
+
+/** What is said of a trigger beside what names it. */
+const optionsSaid = (trigger: Trigger): TriggerOption[] =>
+  Object.keys(trigger).filter(
+    (key) => !['kind', 'auth', 'cron', 'source', 'name'].includes(key),
+  ) as TriggerOption[];
+
+/** A member as it is called in thaw.yaml. */
+const writtenKey = (option: TriggerOption): string => option.replace(/Ms$/, '');

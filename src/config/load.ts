@@ -1,7 +1,8 @@
 import {readFile} from 'node:fs/promises';
 import {dirname, join, resolve} from 'node:path';
-import type {Limits} from '../core/driver.ts';
+import type {Limits, SettingProblem} from '../core/driver.ts';
 import {systemCode, ThawError} from '../core/errors.ts';
+import type {Trigger} from '../core/function.ts';
 import type {Json, JsonObject} from '../core/json.ts';
 import {checkAgainst} from './check.ts';
 import {completeConfig, optionsOf} from './complete.ts';
@@ -15,7 +16,10 @@ const CONFIG_FILE = 'thaw.yaml';
 /** What the configuration has to ask of providers, which it does not know itself. */
 export interface ProviderReader {
   readonly names: readonly string[];
-  /** What is wrong with a provider's own options, the labels that an image needs for them, and its limits. */
+  /**
+   * What is wrong with a provider's own options, the labels that an image needs for them, its limits, and what it says
+   * of triggers within them.
+   */
   read(
     name: string,
     options: Json,
@@ -23,8 +27,11 @@ export interface ProviderReader {
     readonly problems: readonly Problem[];
     readonly labels: {readonly [name: string]: string};
     readonly limits: Limits;
+    readonly triggerProblems: TriggerProblems;
   }>;
 }
+
+type TriggerProblems = (triggers: readonly Trigger[]) => readonly SettingProblem[];
 
 /**
  * Finds thaw.yaml in a folder or above it.
@@ -68,7 +75,7 @@ export async function loadConfig(file: string, providers: ProviderReader): Promi
   const problems = [...checked.problems, ...handlerProblems(source.value ?? {}), ...sections.problems];
   if (config) {
     problems.push(...defaultProblems(config, providers.names));
-    problems.push(...limitProblems(config, sections.limits, source.value));
+    problems.push(...limitProblems(config, sections.bounds, source.value));
   }
   if (problems.length > 0 || !config)
     throw invalid(
@@ -82,7 +89,13 @@ interface Sections {
   readonly problems: readonly Problem[];
   readonly overrides: ReadonlyMap<string, WrittenSettings>;
   readonly labels: {readonly [name: string]: string};
-  readonly limits: ReadonlyMap<string, Limits>;
+  readonly bounds: ReadonlyMap<string, Bounds>;
+}
+
+/** What a provider takes. */
+interface Bounds {
+  readonly limits: Limits;
+  readonly triggerProblems: TriggerProblems;
 }
 
 /** Reads the provider sections of a document that may be wrong elsewhere. */
@@ -90,7 +103,7 @@ async function readSections(document: unknown, providers: ProviderReader): Promi
   const problems: Problem[] = [];
   const overrides = new Map<string, WrittenSettings>();
   const labels: {[name: string]: string} = {};
-  const limits = new Map<string, Limits>();
+  const bounds = new Map<string, Bounds>();
   for (const [name, section] of Object.entries(memberOf(document, 'providers') ?? {})) {
     const path = ['providers', name];
     const below = (problem: Problem): Problem => ({...problem, path: [...path, ...problem.path]});
@@ -102,12 +115,12 @@ async function readSections(document: unknown, providers: ProviderReader): Promi
     const read = await providers.read(name, optionsOf(options));
     problems.push(...read.problems.map(below).map(withSettingKeys));
     Object.assign(labels, read.labels);
-    limits.set(name, read.limits);
+    bounds.set(name, read);
     const stated = checkAgainst(settingsSchema, pickSettings(options));
     problems.push(...stated.problems.map(below));
     if (stated.value) overrides.set(name, stated.value);
   }
-  return {problems, overrides, labels, limits};
+  return {problems, overrides, labels, bounds};
 }
 
 function defaultProblems(config: Config, names: readonly string[]): Problem[] {
@@ -130,14 +143,20 @@ function handlerProblems(document: unknown): Problem[] {
   return problems;
 }
 
-/** Settings beyond a provider's limits, placed where they stand: in its section, or in the general part. */
-function limitProblems(config: Config, limits: ReadonlyMap<string, Limits>, document: unknown): Problem[] {
-  return config.providers.flatMap((provider) => {
-    const known = limits.get(provider.name);
+/** Settings beyond what a provider takes, placed where they stand: in its section, or in the general part. */
+function limitProblems(config: Config, bounds: ReadonlyMap<string, Bounds>, document: unknown): Problem[] {
+  return config.providers.flatMap(({name, settings}) => {
+    const known = bounds.get(name);
     if (!known) return [];
-    return settingsBeyond(known, provider.settings, provider.name).map((problem) => {
-      const special = ['providers', provider.name, ...problem.path];
-      return {...problem, path: valueAt(document, special) === undefined ? problem.path : special};
+    const beyond = settingsBeyond(known.limits, settings, name);
+    const unknown = beyond.some(({path}) => path[0] === 'triggers');
+    const refused = unknown ? [] : known.triggerProblems(settings.triggers);
+    return [...beyond, ...refused].map((problem) => {
+      const {path} = problem;
+      // A list of triggers stands in one place or the other, also where a member of one of them is missing.
+      const stated = path[0] === 'triggers' ? path.slice(0, 1) : path;
+      const special = valueAt(document, ['providers', name, ...stated]) !== undefined;
+      return {...problem, path: special ? ['providers', name, ...path] : path};
     });
   });
 }

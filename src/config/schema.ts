@@ -1,7 +1,9 @@
 import * as z from 'zod';
-import type {Trigger} from '../core/function.ts';
+import {FILE_EVENTS, STARTING_POSITIONS, type Trigger} from '../core/function.ts';
+import {canonicalJson, type Json, type JsonObject} from '../core/json.ts';
 import {OBJECTIVES, QUANTIZE_MODES} from '../core/model.ts';
 import {FUNCTION_NAME_RULE, isFunctionName} from '../core/names.ts';
+import {definedOnly} from './defined-only.ts';
 import {DURATION_EXAMPLE, MEMORY_EXAMPLE, parseDuration, parseMemory} from '../core/units.ts';
 
 /** Names that the platform's contract with the runtime uses itself. */
@@ -78,18 +80,63 @@ const secrets = z
   )
   .meta({description: 'Where secret values come from; the values themselves never stand here.'});
 
+const isJson = (value: unknown): boolean => {
+  try {
+    return canonicalJson(value) !== '';
+  } catch {
+    return false;
+  }
+};
+
 const http = z
   .strictObject({http: z.strictObject({auth: z.enum(['iam', 'none']).default('iam')})})
   .transform(({http}): Trigger => ({kind: 'http', auth: http.auth}));
 const schedule = z
-  .strictObject({schedule: z.strictObject({cron: z.string()})})
-  .transform(({schedule}): Trigger => ({kind: 'schedule', cron: schedule.cron}));
+  .strictObject({
+    schedule: z.strictObject({
+      cron: z.string().meta({description: 'When: minute, hour, day, month, day of the week.'}),
+      input: z
+        .unknown()
+        .refine(isJson, 'must be JSON')
+        .optional()
+        .meta({description: 'What the handler is handed.'}),
+    }),
+  })
+  .transform(({schedule: {cron, input}}): Trigger => ({
+    kind: 'schedule',
+    cron,
+    ...(input === undefined ? {} : {input: input as Json}),
+  }));
+const source = z.strictObject({
+  name: z.string().min(1).meta({description: 'The queue, stream or bucket: bucket/what/keys/begin/with.'}),
+  batchSize: count(1).optional().meta({description: 'Records in one call at most.'}),
+  batchWindow: duration.optional().meta({description: 'How long records are gathered for a call.'}),
+  maximumConcurrency: count(1).optional().meta({description: 'Calls at a time at most.'}),
+  filter: z
+    .array(z.record(z.string(), z.unknown()).refine(isJson, 'must be JSON'))
+    .optional()
+    .meta({description: 'Patterns of the provider: records are handed over that fit one of them.'}),
+  startingPosition: z
+    .enum(STARTING_POSITIONS)
+    .optional()
+    .meta({description: 'Where a stream is begun to be read.'}),
+  suffix: z.string().min(1).optional().meta({description: 'What the names of files end in.'}),
+  events: z
+    .array(z.enum(FILE_EVENTS))
+    .min(1)
+    .optional()
+    .meta({description: 'What happens to files that it is called for.'}),
+});
 const event = z
-  .record(z.string(), z.strictObject({name: z.string()}))
+  .record(z.string().regex(/^(?!(?:http|schedule)$)/), source)
   .refine((trigger) => Object.keys(trigger).length === 1, 'must name one source')
   .transform((trigger): Trigger => {
-    const [source, {name}] = Object.entries(trigger)[0] as [string, {name: string}];
-    return {kind: 'event', source, name};
+    const [kind, {name, batchWindow: batchWindowMs, filter, ...rest}] = Object.entries(trigger)[0] as [
+      string,
+      z.output<typeof source>,
+    ];
+    const options = {...rest, batchWindowMs, filter: filter as readonly JsonObject[] | undefined};
+    return {kind: 'event', source: kind, name, ...definedOnly(options)};
   });
 const triggers = z.array(z.union([http, schedule, event])).meta({description: 'What may call the function.'});
 

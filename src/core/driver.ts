@@ -1,6 +1,6 @@
 import type {ArchiveForm, ArchiveOnDisk} from './archive.ts';
 import type {Deployment, LogLine, LogQuery, StartupRecord, Status} from './deployment.ts';
-import type {FunctionSpec, Warmth} from './function.ts';
+import type {FunctionSpec, Trigger, TriggerOption, Warmth} from './function.ts';
 import type {Platform} from './image.ts';
 import {deepFreeze, type Json, type JsonObject} from './json.ts';
 import {resolveArg, type Arg, type Outputs, type Plan} from './plan.ts';
@@ -21,8 +21,8 @@ export interface Limits {
   readonly imageBytes: {readonly compressed: number | null; readonly unpacked: number | null};
   readonly requestBytes: number;
   readonly auth: readonly ('iam' | 'none')[];
-  /** Kinds of trigger, and for events the sources. */
-  readonly triggers: readonly string[];
+  /** Kinds of trigger, and for events the sources, each with what can be said of it beside its name. */
+  readonly triggers: {readonly [kind: string]: readonly TriggerOption[]};
   /** Where the provider itself can take secrets from, by the prefix of the reference. */
   readonly secretStores: readonly string[];
   readonly scaleToZero: boolean;
@@ -135,6 +135,15 @@ export interface StartupQuery {
 /** The part of a function that names it. */
 export type FunctionRef = Pick<FunctionSpec, 'name'>;
 
+/** What is looked at: a function, and before a deploy also what shall call it, which somebody else may have made. */
+export type Inspected = FunctionRef & Partial<Pick<FunctionSpec, 'triggers'>>;
+
+/** Something in `thaw.yaml` that a provider does not take, by where it stands. */
+export interface SettingProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
 /**
  * A provider: O is its section of `thaw.yaml`, H is what `inspect` found. Planners are pure: not async, and handed
  * nothing they could call with.
@@ -152,8 +161,10 @@ export interface DriverSpec<O, H> {
   imageLabels(options: O): {readonly [name: string]: string};
   /** Of a provider that can take an image's contents as an archive: how; null where it runs the image itself. */
   archive?(options: O): ArchiveForm | null;
+  /** What is wrong with triggers of kinds that the limits name; left out where nothing else can be. */
+  triggerProblems?(triggers: readonly Trigger[]): readonly SettingProblem[];
   /** Reads only. */
-  inspect(context: Context, fn: FunctionRef, options: O): Promise<H>;
+  inspect(context: Context, fn: Inspected, options: O): Promise<H>;
   describe(fn: FunctionRef, options: O, have: H): Status;
   plan(fn: FunctionSpec, options: O, have: H): Plan;
   /** Keep so many instances ready. */
@@ -185,6 +196,8 @@ export interface Driver {
   readonly optionsSchema: JsonObject;
   readonly ops: {readonly [name: string]: Op};
   readonly prices: PriceTable;
+  /** What is wrong with triggers of kinds that the limits name. */
+  triggerProblems(triggers: readonly Trigger[]): readonly SettingProblem[];
   /** @throws ThawError CONFIG_INVALID if the section of `thaw.yaml` is not valid. */
   open(rawOptions: Json): Site;
 }
@@ -194,7 +207,7 @@ export interface Site {
   readonly imageLabels: {readonly [name: string]: string};
   /** How it takes what an image holds; null where it runs the image itself. */
   readonly archive: ArchiveForm | null;
-  inspect(context: Context, fn: FunctionRef): Promise<View>;
+  inspect(context: Context, fn: Inspected): Promise<View>;
   invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
   startup(context: Context, deployment: Deployment, query: StartupQuery): Promise<readonly StartupRecord[]>;
   logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
@@ -239,6 +252,7 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
     optionsSchema,
     ops,
     prices,
+    triggerProblems: (triggers) => spec.triggerProblems?.(triggers) ?? [],
     open(rawOptions) {
       const options = spec.options(rawOptions);
       return {

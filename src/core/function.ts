@@ -1,6 +1,7 @@
 import type {Archive} from './archive.ts';
 import type {Digest, Fingerprint} from './digest.ts';
 import type {Platform} from './image.ts';
+import type {Json, JsonObject} from './json.ts';
 
 /** A cron schedule under which a deployment is kept warm with `min` instances. */
 export interface WarmWindow {
@@ -16,11 +17,45 @@ export interface Warmth {
   readonly schedule: readonly WarmWindow[];
 }
 
-/** What may call a function. Event sources are named by the provider that has them. */
+/** What happens to a file that a function can be called for. */
+export const FILE_EVENTS = ['created', 'removed'] as const;
+/** Where a stream can be begun to be read, by its provider's own words. */
+export const STARTING_POSITIONS = ['latest', 'trim-horizon'] as const;
+
+/** What can be said of an event source beside its name. Left out, it is as the provider has it. */
+export type EventOptions = {
+  /** Records in one call at most. */
+  readonly batchSize?: number;
+  /** How long records are gathered for a call. */
+  readonly batchWindowMs?: number;
+  /** Calls at a time at most. */
+  readonly maximumConcurrency?: number;
+  /** Patterns in the provider's own language: a record is handed over if it fits one of them. */
+  readonly filter?: readonly JsonObject[];
+  /** Of a stream that nobody has read for this function yet. */
+  readonly startingPosition?: (typeof STARTING_POSITIONS)[number];
+  /** What the names of files end in; what they begin with belongs to the source's name. */
+  readonly suffix?: string;
+  readonly events?: readonly (typeof FILE_EVENTS)[number][];
+};
+
+/** A queue, a stream, a bucket: whatever a provider has whose records or files a function is called for. */
+export type EventTrigger = EventOptions & {
+  readonly kind: 'event';
+  /** Named by the provider that has it. */
+  readonly source: string;
+  readonly name: string;
+};
+
+/** What may call a function. */
 export type Trigger =
   | {readonly kind: 'http'; readonly auth: 'iam' | 'none'}
-  | {readonly kind: 'schedule'; readonly cron: string}
-  | {readonly kind: 'event'; readonly source: string; readonly name: string};
+  /** With `input` the function is handed that. */
+  | {readonly kind: 'schedule'; readonly cron: string; readonly input?: Json}
+  | EventTrigger;
+
+/** What can be said of triggers beside their names, where a provider takes it. */
+export type TriggerOption = keyof EventOptions | 'input';
 
 /** Where the value of a secret comes from; the value itself is never in a config, an image, a plan or a log. */
 export type SecretSource = string;

@@ -6,6 +6,7 @@ import type {IAM} from '@aws-sdk/client-iam';
 import type {Lambda} from '@aws-sdk/client-lambda';
 import type {S3} from '@aws-sdk/client-s3';
 import type {SecretsManager} from '@aws-sdk/client-secrets-manager';
+import type {SQS} from '@aws-sdk/client-sqs';
 import type {SSM} from '@aws-sdk/client-ssm';
 import type {STS} from '@aws-sdk/client-sts';
 import {setMaxListeners} from 'node:events';
@@ -25,6 +26,7 @@ export interface Aws {
   readonly scaling: () => Promise<ApplicationAutoScaling>;
   readonly events: () => Promise<EventBridge>;
   readonly s3: () => Promise<S3>;
+  readonly sqs: () => Promise<SQS>;
   readonly ssm: () => Promise<SSM>;
   readonly secrets: () => Promise<SecretsManager>;
 }
@@ -79,6 +81,7 @@ function openServices({region, profile}: Place): Aws {
     ssm: once(async () => new (await import('./sdk/ssm.ts')).SSM(config)),
     secrets: once(async () => new (await import('./sdk/secret-store.ts')).SecretsManager(config)),
     s3: once(async () => new (await import('./sdk/s3.ts')).S3(config)),
+    sqs: once(async () => new (await import('./sdk/sqs.ts')).SQS(config)),
   };
 }
 

@@ -18,6 +18,7 @@ import {planTeardown} from './plan/teardown.ts';
 import {planWarm} from './plan/warm.ts';
 import {prices} from './prices.ts';
 import {readStartups} from './startup.ts';
+import {triggerProblems} from './trigger-problems.ts';
 
 /** AWS Lambda as a provider: the image in ECR, versions, an alias that is live, and a URL. */
 export function createAwsDriver(): Driver {
@@ -30,6 +31,7 @@ export function createAwsDriver(): Driver {
     options: parseOptions,
     imageLabels: ({snapStart}) => (snapStart ? SNAP_START_LABELS : {}),
     archive: archiveFormOf,
+    triggerProblems,
     inspect: (context, fn, options) => inspectFunction(openAws, context, fn, options),
     describe: describeFunction,
     plan: planDeploy,

@@ -31,7 +31,7 @@ const THROTTLED =
 const NETWORK =
   /^(ECONN|ENOTFOUND|EAI_|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ERR_TLS|ERR_SSL|EPROTO|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
 const NOT_FOUND =
-  /^(ResourceNotFound(Exception)?|NoSuchEntity(Exception)?|RepositoryNotFoundException|ImageNotFoundException|ProvisionedConcurrencyConfigNotFoundException|ObjectNotFoundException|PolicyNotFoundException|NoSuchBucket|NotFound(Exception)?)$/;
+  /^(ResourceNotFound(Exception)?|NoSuchEntity(Exception)?|RepositoryNotFoundException|ImageNotFoundException|ProvisionedConcurrencyConfigNotFoundException|ObjectNotFoundException|PolicyNotFoundException|NoSuchBucket|QueueDoesNotExist|AWS\.SimpleQueueService\.NonExistentQueue|NotFound(Exception)?)$/;
 
 /** Refusals of InvalidParameterValueException that pass: IAM is not known everywhere at once. */
 const NOT_YET_KNOWN =
@@ -93,7 +93,8 @@ export function explainFailure(error: unknown, {action, resource}: Asked, signal
     return new ThawError('PROVIDER_REFUSED', text, {...facts, transient: true}, options);
   }
   if (CONFLICT.test(name)) {
-    const transient = IN_PROGRESS.test(message) || /^(Concurrent|DeleteConflict|OperationAborted)/.test(name);
+    const transient =
+      IN_PROGRESS.test(message) || /^(Concurrent|DeleteConflict|OperationAborted|ResourceInUse)/.test(name);
     const text = `${action} on ${resource} was refused: ${message}`;
     return new ThawError('PROVIDER_CONFLICT', text, {...facts, transient}, options);
   }

@@ -2,6 +2,7 @@ import type {Digest} from '../../core/digest.ts';
 import type {JsonObject} from '../../core/json.ts';
 import type {Account} from './clients.ts';
 import type {Settings} from './settings.ts';
+import type {BucketRule, MappingSettings} from './wanted-triggers.ts';
 
 export type Tags = {readonly [key: string]: string};
 
@@ -48,32 +49,51 @@ export type ScheduleFound = {
 export type RuleFound = {
   readonly name: string;
   readonly schedule: string;
+  readonly enabled: boolean;
   /** Whether it calls the live version. */
   readonly targeted: boolean;
+  /** What it hands over; null: an event of its own. */
+  readonly input: string | null;
 };
 
 /** A queue or stream that the live version is given records of. */
 export type MappingFound = {
   readonly uuid: string;
+  /** Its ARN. */
   readonly source: string;
   readonly state: string;
   readonly ours: boolean;
+  /** Null: of a queue. */
+  readonly startingPosition: string | null;
+  readonly settings: MappingSettings;
 };
 
-/** A bucket that may call the live version. */
+/** A bucket that calls the live version, may call it, or shall. */
 export type BucketFound = {
   readonly bucket: string;
-  readonly sid: string;
-  /** Whether it does, and for which keys. */
-  readonly notifies: boolean;
-  readonly prefix: string;
+  readonly exists: boolean;
+  /** The statement that lets it call; null: there is none. */
+  readonly sid: string | null;
+  /** What it calls the live version for. */
+  readonly rules: readonly BucketRule[];
+  /** What it tells others. */
+  readonly others: readonly (BucketRule & {readonly target: string})[];
 };
 
-/** What calls the function beside HTTP. */
+/** A queue that shall call the function. */
+export type QueueFound = {
+  readonly arn: string;
+  readonly exists: boolean;
+  /** For how long a message that is being worked on is handed to nobody else; null: not known. */
+  readonly visibilityMs: number | null;
+};
+
+/** What calls the function beside HTTP, and what is known of what shall. */
 export type TriggersFound = {
   readonly rules: readonly RuleFound[];
   readonly mappings: readonly MappingFound[];
   readonly buckets: readonly BucketFound[];
+  readonly queues: readonly QueueFound[];
 };
 
 export type FunctionFound = {

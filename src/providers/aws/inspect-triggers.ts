@@ -1,10 +1,14 @@
+import type {NotificationConfiguration} from '@aws-sdk/client-s3';
 import type {Context} from '../../core/driver.ts';
+import {ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
 import type {Account, Aws} from './clients.ts';
 import {look, lookFor} from './errors.ts';
-import type {BucketFound, MappingFound, RuleFound, StatementFound} from './have.ts';
+import type {BucketFound, MappingFound, QueueFound, RuleFound, StatementFound} from './have.ts';
+import {settingsOfMapping} from './mapping-settings.ts';
 import {readPages} from './pages.ts';
-import {LIVE, notificationId, OWNER_TAG, rulePrefix} from './names.ts';
+import {isNotificationId, LIVE, OWNER_TAG, rulePrefix} from './names.ts';
+import {sortedRules, type BucketRule} from './wanted-triggers.ts';
 
 /** The ARN of the alias that everything calls. */
 export const liveArn = ({partition, region, id}: Account, name: string): string =>
@@ -24,7 +28,7 @@ export async function readRules(aws: Aws, name: string, context: Context): Promi
     ({NextToken}) => NextToken,
   );
   const found = await Promise.all(
-    rules.map(async ({Name = '', Arn = '', ScheduleExpression = ''}) => {
+    rules.map(async ({Name = '', Arn = '', ScheduleExpression = '', State}) => {
       const [tags, targets] = await Promise.all([
         lookFor(about('events:ListTagsForResource'), context, () =>
           events.listTagsForResource({ResourceARN: Arn}, how),
@@ -35,8 +39,15 @@ export async function readRules(aws: Aws, name: string, context: Context): Promi
       ]);
       // Names of functions may begin alike: the tag tells whose rule it is.
       const ours = tags?.Tags?.some(({Key, Value}) => Key === OWNER_TAG && Value === name) ?? false;
-      const targeted = targets?.Targets?.some((target) => target.Arn?.endsWith(`:${name}:${LIVE}`)) ?? false;
-      return ours ? [{name: Name, schedule: ScheduleExpression, targeted}] : [];
+      const target = targets?.Targets?.find((each) => each.Arn?.endsWith(`:${name}:${LIVE}`));
+      const rule: RuleFound = {
+        name: Name,
+        schedule: ScheduleExpression,
+        enabled: State === 'ENABLED',
+        targeted: target !== undefined,
+        input: target?.Input ?? null,
+      };
+      return ours ? [rule] : [];
     }),
   );
   return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -61,43 +72,95 @@ export async function readMappings(
     ({NextMarker}) => NextMarker,
   );
   const mappings = await Promise.all(
-    found.map(async (mapping) => {
-      const {
-        UUID: uuid = '',
-        EventSourceArn: source = '',
-        State: state = '',
-        EventSourceMappingArn,
-      } = mapping;
+    found.map(async (mapping): Promise<MappingFound> => {
+      const {UUID: uuid = '', EventSourceArn: source = '', State: state = ''} = mapping;
+      const {EventSourceMappingArn, StartingPosition: startingPosition = null} = mapping;
       const tags = await lookFor({action: 'lambda:ListTags', resource: uuid}, context, () =>
         lambda.listTags({Resource: EventSourceMappingArn}, {abortSignal: context.signal}),
       );
-      return {uuid, source, state, ours: tags?.Tags?.[OWNER_TAG] === name};
+      const ours = tags?.Tags?.[OWNER_TAG] === name;
+      return {uuid, source, state, ours, startingPosition, settings: settingsOfMapping(mapping)};
     }),
   );
   return mappings.sort((a, b) => (a.source < b.source ? -1 : 1));
 }
 
-/** The buckets that the policy of the alias lets call it. */
+/**
+ * The buckets that the policy of the alias lets call it, and those that shall.
+ *
+ * @param wanted names of buckets that shall call it
+ */
 export async function readBuckets(
   aws: Aws,
   name: string,
-  statements: readonly StatementFound[],
+  account: Account,
+  {statements, wanted}: {readonly statements: readonly StatementFound[]; readonly wanted: readonly string[]},
   context: Context,
 ): Promise<BucketFound[]> {
-  const allowed = statements.flatMap(({sid, statement}) => {
+  const sids = new Map<string, string | null>(wanted.map((bucket) => [bucket, null]));
+  for (const {sid, statement} of statements) {
     const bucket = /^arn:[^:]+:s3:::(.+)$/.exec(sourceOf(statement))?.[1];
-    return bucket === undefined || !sid.startsWith('thaw-s3-') ? [] : [{sid, bucket}];
-  });
-  return Promise.all(
-    allowed.map(async ({sid, bucket}) => {
+    if (bucket !== undefined && sid.startsWith('thaw-s3-')) sids.set(bucket, sid);
+  }
+  const buckets = await Promise.all(
+    [...sids].map(async ([bucket, sid]): Promise<BucketFound> => {
       const s3 = await aws.s3();
       const asked = {action: 's3:GetBucketNotification', resource: bucket};
       const found = await lookFor(asked, context, () =>
         s3.getBucketNotificationConfiguration({Bucket: bucket}, {abortSignal: context.signal}),
       );
-      const ours = found?.LambdaFunctionConfigurations?.find(({Id}) => Id === notificationId(name));
-      const rule = ours?.Filter?.Key?.FilterRules?.find(({Name}) => Name?.toLowerCase() === 'prefix');
-      return {bucket, sid, notifies: ours !== undefined, prefix: rule?.Value ?? ''};
+      const all = notificationsIn(found ?? {});
+      const isOurs = ({id, target}: (typeof all)[number]): boolean =>
+        target === liveArn(account, name) && isNotificationId(name, id);
+      return {
+        bucket,
+        exists: found !== null,
+        sid,
+        rules: sortedRules(all.filter(isOurs).map(({rule}) => rule)),
+        others: all.filter((each) => !isOurs(each)).map(({rule, target}) => ({...rule, target})),
+      };
+    }),
+  );
+  return buckets.sort((a, b) => (a.bucket < b.bucket ? -1 : 1));
+}
+
+/** What a bucket tells whom, whatever kind of thing they are. */
+function notificationsIn(found: NotificationConfiguration) {
+  const all = [
+    ...(found.LambdaFunctionConfigurations ?? []).map((each) => ({...each, target: each.LambdaFunctionArn})),
+    ...(found.QueueConfigurations ?? []).map((each) => ({...each, target: each.QueueArn})),
+    ...(found.TopicConfigurations ?? []).map((each) => ({...each, target: each.TopicArn})),
+  ];
+  return all.map(({Id: id, Events, Filter, target = ''}) => {
+    const valueOf = (name: string): string =>
+      Filter?.Key?.FilterRules?.find(({Name}) => Name?.toLowerCase() === name)?.Value ?? '';
+    const events = [...(Events ?? [])].sort();
+    const rule: BucketRule = {prefix: valueOf('prefix'), suffix: valueOf('suffix'), events};
+    return {id, target, rule};
+  });
+}
+
+/** The queues that shall call the function, by their ARNs. Who may not look at a queue does not know for how long it hides. */
+export async function readQueues(aws: Aws, arns: readonly string[], context: Context): Promise<QueueFound[]> {
+  return Promise.all(
+    arns.map(async (arn): Promise<QueueFound> => {
+      const sqs = await aws.sqs();
+      const [, , , , QueueOwnerAWSAccountId, QueueName] = arn.split(':');
+      const how = {abortSignal: context.signal};
+      try {
+        const url = await lookFor({action: 'sqs:GetQueueUrl', resource: arn}, context, () =>
+          sqs.getQueueUrl({QueueName, QueueOwnerAWSAccountId}, how),
+        );
+        if (url === null) return {arn, exists: false, visibilityMs: null};
+        const found = await look({action: 'sqs:GetQueueAttributes', resource: arn}, context, () =>
+          sqs.getQueueAttributes({QueueUrl: url.QueueUrl, AttributeNames: ['VisibilityTimeout']}, how),
+        );
+        const seconds = found.Attributes?.VisibilityTimeout;
+        return {arn, exists: true, visibilityMs: seconds === undefined ? null : Number(seconds) * 1000};
+      } catch (error) {
+        if (!(error instanceof ThawError) || error.code !== 'PERMISSION_DENIED') throw error;
+        return {arn, exists: true, visibilityMs: null};
+      }
     }),
   );
 }

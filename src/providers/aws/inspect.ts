@@ -1,11 +1,11 @@
 import type {FunctionConfiguration, GetFunctionResponse, Lambda} from '@aws-sdk/client-lambda';
 import {fingerprintWith, type Digest, type FingerprintFn} from '../../core/digest.ts';
-import type {Context, FunctionRef} from '../../core/driver.ts';
+import type {Context, Inspected} from '../../core/driver.ts';
 import {ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
 import {ownSignal, readAccount, type Aws, type OpenAws} from './clients.ts';
 import {look, lookFor} from './errors.ts';
-import {readBuckets, readMappings, readRules} from './inspect-triggers.ts';
+import {readBuckets, readMappings, readQueues, readRules} from './inspect-triggers.ts';
 import type {
   FunctionFound,
   Have,
@@ -30,9 +30,11 @@ import {
   roleName,
 } from './names.ts';
 import type {AwsOptions} from './options.ts';
+import {isToAdopt} from './plan/refuse.ts';
 import {readSecret, referencesIn} from './secrets.ts';
 import {readPages} from './pages.ts';
 import {settingsOf, type SecretsNow} from './settings.ts';
+import {isIn, wantedTriggers} from './wanted-triggers.ts';
 
 /** Versions whose schedules are looked for: DescribeScalableTargets takes no more at a time. */
 const SCHEDULES_MAX = 50;
@@ -40,11 +42,11 @@ const SCHEDULES_MAX = 50;
 /** Looks at all that belongs to a function. Reads only; values of its environment are fingerprints from here on. */
 export async function inspectFunction(
   openAws: OpenAws,
-  given: Context,
-  {name}: FunctionRef,
+  caller: Context,
+  {name, triggers: given}: Inspected,
   options: AwsOptions,
 ): Promise<Have> {
-  const context = {...given, signal: ownSignal(given.signal)};
+  const context = {...caller, signal: ownSignal(caller.signal)};
   const {fingerprintKey} = context;
   const first = openAws(context, options);
   const account = await readAccount(first, context);
@@ -64,11 +66,20 @@ export async function inspectFunction(
     readLogGroup(aws, logGroupName(name), context),
     readConcurrency(aws, context),
   ]);
-  const [mappings, buckets] = await Promise.all([
+  // Who gives a function that is there new code leaves alone what calls it.
+  const adopts = fn !== null && isToAdopt(fn, options);
+  const wanted = wantedTriggers(name, adopts ? [] : (given ?? []), account);
+  const bucketsAsked = {statements: fn?.statements ?? [], wanted: wanted.buckets.map(({bucket}) => bucket)};
+  const [mappings, buckets, queues] = await Promise.all([
     readMappings(aws, name, account, context),
-    readBuckets(aws, name, fn?.statements ?? [], context),
+    readBuckets(aws, name, account, bucketsAsked, context),
+    readQueues(
+      aws,
+      wanted.mappings.flatMap(({source, arn}) => (source === 'sqs' && isIn(account, arn) ? [arn] : [])),
+      context,
+    ),
   ]);
-  const triggers = {rules, mappings, buckets};
+  const triggers = {rules, mappings, buckets, queues};
   return {account: rest, concurrency, fn, role, repository, ownRepository, logs, triggers};
 }
 

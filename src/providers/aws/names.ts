@@ -42,8 +42,9 @@ const shortHash = (text: string): string => createHash('sha256').update(text).di
 /** What the names of a function's EventBridge rules begin with. */
 export const rulePrefix = (fn: string): string => `thaw-${fn.slice(0, 46)}-`;
 
-/** The rule of a schedule: another schedule is another rule. */
-export const ruleName = (fn: string, schedule: string): string => `${rulePrefix(fn)}${shortHash(schedule)}`;
+/** The rule of a schedule and what it hands over: another one is another rule. */
+export const ruleName = (fn: string, schedule: string, input: string | null = null): string =>
+  `${rulePrefix(fn)}${shortHash(input === null ? schedule : `${schedule} ${input}`)}`;
 
 /** The statement that lets a rule or a bucket call the function. */
 export const callerSid = (kind: 'rule' | 's3', name: string): string => `thaw-${kind}-${shortHash(name)}`;
@@ -64,8 +65,17 @@ interface NonceSource {
   readonly declared: {readonly nonce: string | null};
 }
 
-/** The notification of a bucket that calls the function. */
-export const notificationId = (fn: string): string => `thaw-${fn}`;
+/** What the names of a bucket's notifications that call the function begin with. */
+const notificationPrefix = (fn: string): string => `thaw-${fn}-`;
+
+/** The notification of a bucket that calls the function by a rule: another rule is another notification. */
+export const notificationId = (fn: string, rule: string): string =>
+  `${notificationPrefix(fn)}${shortHash(rule)}`;
+
+/** Whether a notification that calls the function is one that thaw made. */
+export const isNotificationId = (fn: string, id: string | undefined): boolean =>
+  id?.startsWith(notificationPrefix(fn)) === true &&
+  /^[\da-f]{10}$/.test(id.slice(notificationPrefix(fn).length));
 
 /** What the role needs to read from each kind of source. */
 export const SOURCE_EXECUTION: {readonly [source: string]: string} = {

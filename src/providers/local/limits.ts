@@ -16,7 +16,7 @@ export const limits: Limits = {
   requestBytes: requestBytesMax,
   // Nobody but this machine can reach the port, so nobody is asked who they are.
   auth: ['iam', 'none'],
-  triggers: ['http'],
+  triggers: {http: []},
   secretStores: [],
   scaleToZero: true,
   warm: {min: true, schedule: false},

@@ -32,6 +32,9 @@ export interface Routes {
   ) => Promise<{readonly failed: boolean; readonly body: unknown}>;
 }
 
+/** What happens to an object, as S3 says it in its events. */
+export type ObjectEvent = 'ObjectCreated:Put' | 'ObjectRemoved:Delete';
+
 /** Brings events to the functions that asked for them, as the services would. */
 export interface Delivery {
   /**
@@ -40,8 +43,8 @@ export interface Delivery {
    * @param records as they stand in `Records`
    */
   records(sourceArn: string, records: readonly object[]): Promise<Delivered[]>;
-  /** A new object in a bucket. */
-  object(bucket: string, key: string): Promise<Delivered[]>;
+  /** A new object in a bucket, or one that is there no more. */
+  object(bucket: string, key: string, event?: ObjectEvent): Promise<Delivered[]>;
   /** The time of a rule. */
   schedule(rule: string): Promise<Delivered[]>;
 }
@@ -68,17 +71,18 @@ export function createDelivery({sources, notifications, rule, mayInvoke, invoke}
       }
       return delivered;
     },
-    async object(bucket, key) {
+    async object(bucket, key, name = 'ObjectCreated:Put') {
       const {LambdaFunctionConfigurations: all = []} = notifications(bucket);
       const wanted = all.filter(
         ({Events = [], Filter, LambdaFunctionArn = ''}) =>
-          Events.some((each) => ['s3:ObjectCreated:*', 's3:ObjectCreated:Put'].includes(each)) &&
+          Events.some((each) => each === `s3:${name}` || each === `s3:${name.replace(/:.*/, ':*')}`) &&
           (Filter?.Key?.FilterRules ?? []).every(({Name, Value = ''}) =>
             Name?.toLowerCase() === 'prefix' ? key.startsWith(Value) : key.endsWith(Value),
           ) &&
           mayInvoke(LambdaFunctionArn, 's3.amazonaws.com', `arn:aws:s3:::${bucket}`),
       );
-      const event = JSON.parse(JSON.stringify(s3Event(key)).replaceAll('photos', bucket)) as unknown;
+      const text = JSON.stringify(s3Event(key)).replaceAll('photos', bucket);
+      const event = JSON.parse(text.replace('ObjectCreated:Put', name)) as unknown;
       return Promise.all(wanted.map(({LambdaFunctionArn = ''}) => bring(LambdaFunctionArn, event)));
     },
     async schedule(name) {

@@ -77,7 +77,10 @@ export function openDesk(harness: Harness) {
   });
 
   async function inspect(wanted: Wanted): Promise<View> {
-    const view = await driver.open(wanted.options).inspect(context, {name: wanted.spec.name});
+    const view = await driver.open(wanted.options).inspect(context, {
+      name: wanted.spec.name,
+      triggers: wanted.spec.triggers,
+    });
     record(view.status);
     return view;
   }

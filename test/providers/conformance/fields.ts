@@ -97,7 +97,7 @@ function functionFields({driver: {limits}, secretSource}: Traits): Field[] {
     ...(limits.auth.includes('iam') && limits.auth.includes('none')
       ? [spec('triggers', 'auth from iam to none', {triggers: [http('iam')]}, {triggers: [http('none')]})]
       : []),
-    ...(limits.triggers.includes('schedule')
+    ...('schedule' in limits.triggers
       ? [spec('triggers', 'a schedule added', {triggers: [http('none')]}, {triggers: [http('none'), cron]})]
       : []),
   ];

@@ -5,6 +5,7 @@ import {describe, expect, it} from 'vitest';
 import {findConfig, loadConfig, type ProviderReader} from '../../../src/config/load.ts';
 import type {PlacedProblem} from '../../../src/config/document.ts';
 import type {Limits} from '../../../src/core/driver.ts';
+import type {Trigger} from '../../../src/core/function.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 
 const limits: Limits = {
@@ -17,7 +18,13 @@ const limits: Limits = {
   imageBytes: {compressed: null, unpacked: null},
   requestBytes: 6_000_000,
   auth: ['iam', 'none'],
-  triggers: ['http', 'schedule', 'queue'],
+  triggers: {
+    http: [],
+    schedule: ['input'],
+    queue: ['batchSize', 'batchWindowMs', 'filter'],
+    files: ['events'],
+    bell: [],
+  },
   secretStores: ['vault'],
   scaleToZero: true,
   warm: {min: true, schedule: false},
@@ -41,7 +48,13 @@ const providers: ProviderReader = {
     }));
     const {engine} = options as {engine?: string};
     const labels: {[name: string]: string} = engine === undefined ? {} : {[`engine.${engine}`]: 'Allow'};
-    return {problems, labels, limits};
+    const triggerProblems = (triggers: readonly Trigger[]) =>
+      triggers.flatMap((trigger, index) =>
+        trigger.kind === 'event' && (trigger.batchSize ?? 1) > 10 && trigger.batchWindowMs === undefined
+          ? [{path: ['triggers', index, trigger.source, 'batchWindow'], message: 'is needed'}]
+          : [],
+      );
+    return {problems, labels, limits, triggerProblems};
   },
 };
 
@@ -162,6 +175,30 @@ triggers: [{http: {auth: none}}, {schedule: {cron: '0 8 * * *'}}, {queue: {name:
       {kind: 'event', source: 'queue', name: 'jobs'},
     ]);
   });
+
+  it('reads what is said of triggers', async () => {
+    const {providers} = await load(`
+name: scoring
+model: {path: model.onnx}
+triggers:
+  - schedule: {cron: '0 8 * * *', input: {rows: [1, null]}}
+  - queue: {name: jobs, batchSize: 20, batchWindow: 5s, filter: [{"body": {"kind": ["order"]}}]}
+  - files: {name: uploads/in/, events: [created, removed]}
+providers: {elsewhere: {}}
+`);
+    expect(providers[0]?.settings.triggers).toEqual([
+      {kind: 'schedule', cron: '0 8 * * *', input: {rows: [1, null]}},
+      {
+        kind: 'event',
+        source: 'queue',
+        name: 'jobs',
+        batchSize: 20,
+        batchWindowMs: 5000,
+        filter: [{body: {kind: ['order']}}],
+      },
+      {kind: 'event', source: 'files', name: 'uploads/in/', events: ['created', 'removed']},
+    ]);
+  });
 });
 
 describe('a thaw.yaml with mistakes', () => {
@@ -224,6 +261,52 @@ providers:
     ]);
     expect(await problemsOf(text('scaling: {max: 2}\nwarm: {min: 3}\nproviders: {local: {}}'))).toEqual([
       '4:13 warm.min keeps 3 instances ready, more than scaling.max 2',
+    ]);
+  });
+
+  it('holds triggers to what a provider has, and to what it says of them', async () => {
+    const text = (triggers: string) =>
+      `name: scoring\nmodel: {path: m.onnx}\ntriggers:\n${triggers}\nproviders: {elsewhere: {}}\n`;
+    expect(
+      await problemsOf(
+        text(`  - queue: {name: jobs, suffix: .jpg}
+  - bus: {name: jobs}
+  - http: {}
+  - http: {auth: none}
+  - bell: {name: door, suffix: x}`),
+      ),
+    ).toEqual([
+      '4:33 triggers.0.queue.suffix elsewhere takes batchSize, batchWindow, filter for queue',
+      '5:5 triggers.1 elsewhere has no bus trigger',
+      '7:5 triggers.3 is there already: triggers.2',
+      '8:32 triggers.4.bell.suffix elsewhere takes nothing of the kind for bell',
+    ]);
+    expect(await problemsOf(text('  - queue: {name: jobs, batchSize: 11}'))).toEqual([
+      '4:5 triggers.0.queue.batchWindow is needed',
+    ]);
+    const special = 'name: scoring\nmodel: {path: m.onnx}\nproviders:\n  elsewhere:\n    triggers:\n';
+    expect(await problemsOf(`${special}      - queue: {name: jobs, batchSize: 11}\n`)).toEqual([
+      '6:9 providers.elsewhere.triggers.0.queue.batchWindow is needed',
+    ]);
+    expect(
+      await problemsOf(
+        text(`  - queue: {name: jobs, batchsize: 2}
+  - queue: {batchSize: 0}
+  - queue: {name: jobs, batchWindow: 5, filter: [{body: [.inf]}]}
+  - files: {name: uploads, events: [changed]}
+  - schedule: {crom: '* * * * *'}
+  - http: {name: jobs}`),
+      ),
+    ).toEqual([
+      '4:25 triggers.0.queue.batchsize unknown key (batchSize)',
+      '5:5 triggers.1.queue.name is missing',
+      '5:24 triggers.1.queue.batchSize must be at least 1, not 0',
+      '6:38 triggers.2.queue.batchWindow must be a duration such as 500ms, 30s, 5m or 1h, not 5',
+      '6:50 triggers.2.queue.filter.0 must be JSON, not {"body":[null]}',
+      '7:37 triggers.3.files.events.0 must be created or removed, not "changed"',
+      '8:5 triggers.4.schedule.cron is missing',
+      '8:16 triggers.4.schedule.crom unknown key (cron)',
+      '9:12 triggers.5.http.name unknown key',
     ]);
   });
 

@@ -1,7 +1,11 @@
-import type {LambdaFunctionConfiguration} from '@aws-sdk/client-s3';
+import type {EventSourceMappingConfiguration, EventSourcePosition} from '@aws-sdk/client-lambda';
+import type {FilterRule, LambdaFunctionConfiguration} from '@aws-sdk/client-s3';
 import type {Op} from '../../../core/driver.ts';
+import {canonicalJson, sameJson, type Json} from '../../../core/json.ts';
 import {nameOf} from '../errors.ts';
-import {notificationId} from '../names.ts';
+import {requestToCreate, requestToUpdate, settingsOfMapping} from '../mapping-settings.ts';
+import {isNotificationId, notificationId} from '../names.ts';
+import type {BucketRule, MappingSettings} from '../wanted-triggers.ts';
 import {poll, WAITING, type Job, type MakeOp} from './arguments.ts';
 
 const MAPPING_MS_MAX = 300_000;
@@ -23,10 +27,11 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   }),
 
   'events:PutTargets': op(async (job) => {
-    const {text, how} = job;
+    const {text, args, how} = job;
     const events = await job.aws.events();
+    const input = args['input'] === null ? {} : {Input: text('input')};
     await job.ask('events:PutTargets', text('rule'), () =>
-      events.putTargets({Rule: text('rule'), Targets: [{Id: TARGET, Arn: text('arn')}]}, how),
+      events.putTargets({Rule: text('rule'), Targets: [{Id: TARGET, Arn: text('arn'), ...input}]}, how),
     );
   }),
 
@@ -49,9 +54,11 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           {
             FunctionName,
             EventSourceArn,
-            FunctionResponseTypes: ['ReportBatchItemFailures'],
+            ...requestToCreate(EventSourceArn, settingsIn(args['settings'])),
             Tags: {...(args['tags'] as {[key: string]: string})},
-            ...(args['stream'] === true ? {StartingPosition: 'LATEST' as const} : {}),
+            ...(args['startingPosition'] === null
+              ? {}
+              : {StartingPosition: text('startingPosition') as EventSourcePosition}),
           },
           how,
         ),
@@ -68,11 +75,25 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     }
   }),
 
+  // Asked for once more while it is done, Lambda says that the mapping is in use, which passes.
+  'lambda:UpdateEventSourceMapping': op(async (job) => {
+    const {text, args, how} = job;
+    const lambda = await job.aws.lambda();
+    const UUID = text('uuid');
+    const request = requestToUpdate(text('source'), settingsIn(args['settings']));
+    await job.ask('lambda:UpdateEventSourceMapping', UUID, () =>
+      lambda.updateEventSourceMapping({UUID, ...request}, how),
+    );
+  }),
+
   'lambda:WaitEventSourceMapping': op(async (job) => {
     const uuid = job.text('uuid');
+    const settings = job.args['settings'] ?? null;
     return poll(job, `the event source mapping ${uuid}`, MAPPING_MS_MAX, async () => {
-      const state = await readMappingState(job, uuid);
-      return state === 'Enabled' || state === 'Disabled' ? {} : null;
+      const found = await readMapping(job, uuid);
+      if (found?.State !== 'Enabled' && found?.State !== 'Disabled') return null;
+      const isAs = settings === null || sameJson(settingsOfMapping(found), settingsIn(settings));
+      return isAs ? {} : null;
     });
   }, WAITING),
 
@@ -87,7 +108,7 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   'lambda:WaitEventSourceMappingDeleted': op(async (job) => {
     const uuid = job.text('uuid');
     return poll(job, `the deletion of the event source mapping ${uuid}`, MAPPING_MS_MAX, async () =>
-      (await readMappingState(job, uuid)) === null ? {} : null,
+      (await readMapping(job, uuid)) === null ? {} : null,
     );
   }, WAITING),
 
@@ -99,20 +120,18 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const found = await job.ask('s3:GetBucketNotification', Bucket, () =>
       s3.getBucketNotificationConfiguration({Bucket}, how),
     );
-    const Id = notificationId(text('name'));
-    const others = (found.LambdaFunctionConfigurations ?? []).filter((each) => each.Id !== Id);
-    const prefix = (args['prefix'] ?? '') as string;
-    const ours: LambdaFunctionConfiguration[] =
-      args['function'] === null
-        ? []
-        : [
-            {
-              Id,
-              LambdaFunctionArn: text('function'),
-              Events: ['s3:ObjectCreated:*'],
-              ...(prefix === '' ? {} : {Filter: {Key: {FilterRules: [{Name: 'prefix', Value: prefix}]}}}),
-            },
-          ];
+    const LambdaFunctionArn = text('function');
+    const others = (found.LambdaFunctionConfigurations ?? []).filter(
+      (each) => each.LambdaFunctionArn !== LambdaFunctionArn || !isNotificationId(text('name'), each.Id),
+    );
+    const ours = (args['rules'] as unknown as readonly BucketRule[]).map(
+      (rule): LambdaFunctionConfiguration => ({
+        Id: notificationId(text('name'), canonicalJson(rule)),
+        LambdaFunctionArn,
+        Events: [...rule.events] as NonNullable<LambdaFunctionConfiguration['Events']>,
+        ...filterOf(rule),
+      }),
+    );
     const {TopicConfigurations, QueueConfigurations, EventBridgeConfiguration} = found;
     await job.ask('s3:PutBucketNotification', Bucket, () =>
       s3.putBucketNotificationConfiguration(
@@ -131,10 +150,24 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   }),
 });
 
-async function readMappingState({aws, askFor, how}: Job, UUID: string): Promise<string | null> {
+async function readMapping(
+  {aws, askFor, how}: Job,
+  UUID: string,
+): Promise<EventSourceMappingConfiguration | null> {
   const lambda = await aws.lambda();
-  const found = await askFor('lambda:GetEventSourceMapping', UUID, () =>
-    lambda.getEventSourceMapping({UUID}, how),
-  );
-  return found === null ? null : (found.State ?? '');
+  return askFor('lambda:GetEventSourceMapping', UUID, () => lambda.getEventSourceMapping({UUID}, how));
+}
+
+/** Settings as a planner wrote them: patterns are text there. */
+function settingsIn(arg: Json | undefined): MappingSettings {
+  const settings = arg as unknown as MappingSettings;
+  return {...settings, filter: settings.filter.map((pattern) => JSON.parse(pattern as string) as Json)};
+}
+
+function filterOf({prefix, suffix}: BucketRule): Pick<LambdaFunctionConfiguration, 'Filter'> {
+  const rules: FilterRule[] = [
+    {Name: 'prefix' as const, Value: prefix},
+    {Name: 'suffix' as const, Value: suffix},
+  ].filter(({Value}) => Value !== '');
+  return rules.length === 0 ? {} : {Filter: {Key: {FilterRules: rules}}};
 }

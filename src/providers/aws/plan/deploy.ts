@@ -1,5 +1,6 @@
 import type {FunctionSpec} from '../../../core/function.ts';
 import {changesBetween, makePlan, type Arg, type Change, type Plan} from '../../../core/plan.ts';
+import {formatDuration} from '../../../core/units.ts';
 import type {FunctionFound, Have, Tags} from '../have.ts';
 import {
   BASIC_EXECUTION,
@@ -13,12 +14,13 @@ import {
 import type {AwsOptions} from '../options.ts';
 import {monthlyWarmUsd} from '../prices.ts';
 import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../settings.ts';
+import {wantedTriggers} from '../wanted-triggers.ts';
 import {authOf} from './access.ts';
 import {planAdoption} from './adopt.ts';
 import {addCode, type Code} from './code.ts';
 import {addSettled, made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive} from './live.ts';
-import {isToAdopt, refuseSettings, refuseTaken} from './refuse.ts';
+import {isToAdopt, refuseSettings, refuseSources, refuseTaken} from './refuse.ts';
 import {addTriggers} from './triggers.ts';
 import {addTidying} from './twins.ts';
 import {addWarmth, warmChanges, warmOf} from './warmth.ts';
@@ -27,14 +29,15 @@ import {addWarmth, warmChanges, warmOf} from './warmth.ts';
  * What brings the function to what is wanted, from what there is. Each difference is named by one step: the first one
  * that writes it.
  *
- * @throws ThawError CONFIG_INVALID that names every setting Lambda does not take; PROVIDER_CONFLICT if something has a
- *   name that thaw needs and is not thaw's
+ * @throws ThawError CONFIG_INVALID that names every setting Lambda does not take, and every source of events that is not
+ *   there; PROVIDER_CONFLICT if something has a name that thaw needs and is not thaw's
  */
 export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): Plan {
   refuseSettings(fn, options);
   refuseTaken(fn, options, have);
   const found = foundOf(have);
   if (found !== null && isToAdopt(found, options)) return planAdoption(fn, options, have, found);
+  refuseSources(fn, have);
   const draft = openDraft(fn.name, options, have);
   addLogGroup(draft);
   const code = addCode(draft, fn);
@@ -51,8 +54,24 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
       authOf(fn.triggers) === 'none'
         ? 'anybody may call it'
         : 'only who signs requests with AWS credentials may call it',
+    ...queueAdvice(fn, have),
     ...(fn.warm.min > 0 ? {warmUsdPerMonth: roundUsd(monthlyWarmUsd(memoryMb, fn.warm.min, arm))} : {}),
   });
+}
+
+/** A message is to be hidden for longer than it takes to try it several times, as AWS advises. */
+const HIDDEN_TIMEOUTS = 6;
+
+function queueAdvice(fn: FunctionSpec, {account, triggers}: Have): {queues?: string[]} {
+  const {mappings} = wantedTriggers(fn.name, fn.triggers, account);
+  const advice = mappings.flatMap(({arn, name, settings: {batchWindowMs}}) => {
+    const hiddenMs = triggers.queues.find((each) => each.arn === arn)?.visibilityMs ?? null;
+    const advisedMs = HIDDEN_TIMEOUTS * fn.resources.timeoutMs + batchWindowMs;
+    if (hiddenMs === null || hiddenMs >= advisedMs) return [];
+    const [hidden, advised] = [formatDuration(hiddenMs), formatDuration(advisedMs)];
+    return [`${name}: its visibility timeout is ${hidden}, and AWS advises ${advised}`];
+  });
+  return advice.length === 0 ? {} : {queues: advice};
 }
 
 const roundUsd = (usd: number): number => Math.round(usd * 100) / 100;

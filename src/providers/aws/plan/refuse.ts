@@ -1,6 +1,7 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import type {FunctionSpec, Trigger, Warmth} from '../../../core/function.ts';
+import type {FunctionSpec, Warmth} from '../../../core/function.ts';
+import {formatDuration} from '../../../core/units.ts';
 import type {FunctionFound, Have} from '../have.ts';
 import {toAwsCron} from '../cron.ts';
 import {OWN_VARIABLES, OWNER_TAG, repositoryName, roleName} from '../names.ts';
@@ -8,6 +9,8 @@ import {managedRuntime, type ZipCode} from '../archive.ts';
 import type {AwsOptions} from '../options.ts';
 import {isReference} from '../secrets.ts';
 import {architectureOf} from '../settings.ts';
+import {triggerProblems} from '../trigger-problems.ts';
+import {isIn, wantedTriggers} from '../wanted-triggers.ts';
 
 type Refused = {readonly path: string; readonly message: string};
 
@@ -35,7 +38,7 @@ export function refuseSettings(fn: FunctionSpec, {snapStart}: AwsOptions): void 
       const message = `${source} is not env, ssm:/path, secretsmanager:name or secretsmanager:name#member`;
       return isReference(source) ? [] : [{path: `secrets.${name}`, message}];
     }),
-    ...fn.triggers.flatMap(triggerProblems),
+    ...triggerProblems(fn.triggers).map(({path, message}) => ({path: path.join('.'), message})),
     ...runtimeProblems(fn),
     ...warmthProblems(fn.warm, fn.scaling.maxInstances),
     ...(snapStart ? snapStartProblems(fn.warm) : []),
@@ -66,37 +69,6 @@ function runtimeProblems({archive}: FunctionSpec): Refused[] {
         ]
       : []),
   ];
-}
-
-function triggerProblems(trigger: Trigger, index: number): Refused[] {
-  const path = `triggers.${index}`;
-  if (trigger.kind === 'http') return [];
-  if (trigger.kind === 'schedule') {
-    const message = `${trigger.cron}: AWS takes no day of the month and day of the week at once`;
-    return toAwsCron(trigger.cron) === null ? [{path, message}] : [];
-  }
-  const {source, name} = trigger;
-  const wrong = (what: string): Refused[] => [
-    {path: `${path}.${source}.name`, message: `${name} is not ${what}`},
-  ];
-  switch (source) {
-    case 'sqs':
-      return /^(arn:[^:]+:sqs:[^:]+:\d+:)?[\w-]{1,80}(\.fifo)?$/.test(name)
-        ? []
-        : wrong("a queue's name or ARN");
-    case 'kinesis':
-      return /^(arn:[^:]+:kinesis:[^:]+:\d+:stream\/)?[\w.-]{1,128}$/.test(name)
-        ? []
-        : wrong("a stream's name or ARN");
-    case 'dynamodb':
-      return /^arn:[^:]+:dynamodb:[^:]+:\d+:table\/[^/]+\/stream\/.+$/.test(name)
-        ? []
-        : wrong("the ARN of a table's stream");
-    case 's3':
-      return /^[a-z\d][a-z\d.-]{1,61}[a-z\d](\/.*)?$/.test(name) ? [] : wrong('a bucket, or a bucket/prefix');
-    default:
-      return [{path, message: `there is no trigger of the kind ${source}`}];
-  }
 }
 
 /** @throws ThawError CONFIG_INVALID for warmth that Lambda does not take */
@@ -136,6 +108,36 @@ function refuse(name: string, refused: readonly Refused[]): void {
   const all = refused.map(({path, message}) => `${path}: ${message}`).join('; ');
   const problems = refused.map(({path, message}) => ({path: path.split('.'), message}));
   throw new ThawError('CONFIG_INVALID', `${name} cannot be deployed to aws: ${all}`, {problems});
+}
+
+/** @throws ThawError CONFIG_INVALID that names every source of events that is not there, or that Lambda would not take */
+export function refuseSources(fn: FunctionSpec, {account, triggers}: Have): void {
+  const {mappings, buckets} = wantedTriggers(fn.name, fn.triggers, account);
+  refuse(fn.name, [
+    ...mappings.flatMap(({index, source, name, arn}): Refused[] => {
+      const path = `triggers.${index}.${source}.name`;
+      const queue = triggers.queues.find((each) => each.arn === arn);
+      const hiddenMs = queue?.visibilityMs ?? null;
+      const {timeoutMs} = fn.resources;
+      const twin = mappings.find((each) => each.arn === arn && each.index < index);
+      if (twin !== undefined)
+        return [{path, message: `${name} calls the function already, by triggers.${twin.index}`}];
+      if (!isIn(account, arn)) {
+        return [
+          {path, message: `${name} is in another region than the function, which is in ${account.region}`},
+        ];
+      }
+      if (queue?.exists === false) return [{path, message: `there is no queue ${name} in ${account.region}`}];
+      if (hiddenMs === null || hiddenMs >= timeoutMs) return [];
+      const message = `messages of ${name} are hidden for ${formatDuration(hiddenMs)} while they are worked on, which must be resources.timeout or more: ${formatDuration(timeoutMs)}`;
+      return [{path, message}];
+    }),
+    ...buckets.flatMap(({bucket, index}): Refused[] =>
+      triggers.buckets.some((each) => each.bucket === bucket && !each.exists)
+        ? [{path: `triggers.${index}.s3.name`, message: `there is no bucket ${bucket}`}]
+        : [],
+    ),
+  ]);
 }
 
 /** @throws ThawError PROVIDER_CONFLICT if something has a name that thaw needs, and was not made by thaw */

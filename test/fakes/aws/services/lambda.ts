@@ -20,6 +20,7 @@ import {functionsApi} from './lambda/functions-api.ts';
 import {Mappings} from './lambda/mappings-api.ts';
 import {functionArn, parseTarget, type Target} from './lambda/names.ts';
 import type {Scaled} from './scaling.ts';
+import type {Queues} from './sqs.ts';
 import {renderPlatformLine, type LogFormat} from './lambda/platform-lines.ts';
 import {contentOf, Functions, type Code, type FunctionRecord, type Version} from './lambda/state.ts';
 
@@ -33,6 +34,7 @@ export interface LambdaSurroundings {
   readonly roles: Roles;
   readonly images: Images;
   readonly registry: () => FakeRegistry;
+  readonly queues: () => Pick<Queues, 'attributes'>;
   readonly logs: LogSink;
   /** Whether images are run; without, provisioned concurrency is there as soon as its time has come. */
   readonly runs: boolean;
@@ -64,10 +66,10 @@ const CODE_PATH = /^\/code\/([^/]+)\/([^/]+)$/;
 const URL_PATH = /^\/fn\/([^/]+)\/([^/]+)(\/.*)?$/;
 
 export function createLambda(around: LambdaSurroundings): Service & LambdaPlane {
-  const {cloud, roles, images, registry, logs, runs} = around;
+  const {cloud, roles, images, registry, queues, logs, runs} = around;
   const {account, clock} = cloud;
   const functions = new Functions(cloud);
-  const mappings = new Mappings(functions, cloud, roles);
+  const mappings = new Mappings(functions, cloud, roles, queues);
   const zipFiles = new ZipFiles();
   let imageFiles: ImageFiles | null = null;
   const fleet = new Fleet(cloud);

@@ -48,8 +48,7 @@ export function createS3(
       if (unreachable && !input.SkipDestinationValidation) {
         throw new Refusal('InvalidArgument', 'Unable to validate the following destination configurations');
       }
-      const seen = configurations.map(({Events, Filter}) => JSON.stringify([Events, Filter]));
-      if (new Set(seen).size < seen.length) {
+      if (haveOverlaps(wanted)) {
         throw new Refusal(
           'InvalidArgument',
           'Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes are overlapping for the same event type.',
@@ -86,4 +85,37 @@ export function createS3(
       buckets.set(name, notifications);
     },
   };
+}
+
+/**
+ * Whether two notifications would tell of the same thing, whoever they tell.
+ *
+ * @see docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+ * @see repost.aws/knowledge-center/lambda-s3-event-configuration-error
+ */
+function haveOverlaps(wanted: S3.NotificationConfiguration): boolean {
+  const all = [
+    ...(wanted.LambdaFunctionConfigurations ?? []),
+    ...(wanted.QueueConfigurations ?? []),
+    ...(wanted.TopicConfigurations ?? []),
+  ].map(({Events = [], Filter}) => {
+    const valueOf = (name: string): string =>
+      Filter?.Key?.FilterRules?.find(({Name}) => Name?.toLowerCase() === name)?.Value ?? '';
+    return {events: Events, prefix: valueOf('prefix'), suffix: valueOf('suffix')};
+  });
+  const sameKind = (a: string, b: string): boolean => {
+    const [kind, event] = a.split(/:(?=[^:]*$)/);
+    const [otherKind, otherEvent] = b.split(/:(?=[^:]*$)/);
+    return kind === otherKind && (event === otherEvent || event === '*' || otherEvent === '*');
+  };
+  return all.some((a, i) =>
+    all
+      .slice(i + 1)
+      .some(
+        (b) =>
+          a.events.some((one) => b.events.some((other) => sameKind(one, other))) &&
+          (a.prefix.startsWith(b.prefix) || b.prefix.startsWith(a.prefix)) &&
+          (a.suffix.endsWith(b.suffix) || b.suffix.endsWith(a.suffix)),
+      ),
+  );
 }

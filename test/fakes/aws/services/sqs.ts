@@ -6,7 +6,11 @@ import {jsonRpc} from '../wire/json-rpc.ts';
 /** Queues that somebody else made. */
 export interface Queues {
   plant(name: string, attributes?: {readonly [name: string]: string}): string;
+  /** By its ARN; null: there is none. */
+  attributes(arn: string): {readonly [name: string]: string} | null;
 }
+
+const DEFAULTS = {VisibilityTimeout: '30'};
 
 export function createSqs({account, origin}: Cloud): Service & Queues {
   const queues = new Map<string, {readonly [name: string]: string}>();
@@ -30,7 +34,7 @@ export function createSqs({account, origin}: Cloud): Service & Queues {
       AttributeNames = [],
     }: Sqs.GetQueueAttributesRequest): Sqs.GetQueueAttributesResult {
       const name = nameIn(QueueUrl);
-      const all = {QueueArn: arnOf(name), VisibilityTimeout: '30', ...find(name)};
+      const all = {QueueArn: arnOf(name), ...DEFAULTS, ...find(name)};
       const wanted = (each: string): boolean =>
         (AttributeNames as string[]).some((name) => name === 'All' || name === each);
       return {Attributes: Object.fromEntries(Object.entries(all).filter(([each]) => wanted(each)))};
@@ -47,6 +51,10 @@ export function createSqs({account, origin}: Cloud): Service & Queues {
     resourceOf: (_, {QueueUrl, QueueName}) =>
       arnOf(typeof QueueName === 'string' ? QueueName : nameIn(QueueUrl)),
     inventory: () => [],
+    attributes(arn) {
+      const found = queues.get(arn.split(':').at(-1) ?? '');
+      return found === undefined ? null : {...DEFAULTS, ...found};
+    },
     plant(name, attributes = {}) {
       queues.set(name, attributes);
       return arnOf(name);

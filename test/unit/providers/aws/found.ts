@@ -33,7 +33,7 @@ export const nothing: Have = {
   repository: null,
   ownRepository: null,
   logs: null,
-  triggers: {rules: [], mappings: [], buckets: []},
+  triggers: {rules: [], mappings: [], buckets: [], queues: []},
 };
 
 /** A version as it is after a deploy of the example. */

@@ -254,7 +254,7 @@ describe('a deploy is refused', () => {
       'env.THAW_IMAGE',
       'env.1ST',
       'secrets.KEY',
-      'triggers.1',
+      'triggers.1.schedule.cron',
     ];
     expect(pathsOf(error).sort()).toEqual([...wrong, 'warm.min', 'warm.schedule.0.up'].sort());
   });

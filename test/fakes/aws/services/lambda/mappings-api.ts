@@ -4,8 +4,11 @@ import {pageOf, type Cloud, type Handlers} from '../../cloud.ts';
 import {Refusal} from '../../refusal.ts';
 import type {Source} from '../../delivery.ts';
 import type {Roles} from '../iam.ts';
+import type {Queues} from '../sqs.ts';
 import {functionArn, parseTarget} from './names.ts';
 import type {Functions} from './state.ts';
+
+type Changing = 'Creating' | 'Enabling' | 'Disabling' | 'Updating' | 'Deleting';
 
 interface Mapping {
   readonly uuid: string;
@@ -15,7 +18,7 @@ interface Mapping {
   settings: Omit<Lambda.CreateEventSourceMappingRequest, 'FunctionName' | 'EventSourceArn' | 'Tags'>;
   enabled: boolean;
   modifiedMs: number;
-  change: {readonly state: 'Creating' | 'Updating' | 'Deleting'; readonly untilMs: number} | null;
+  change: {readonly state: Changing; readonly untilMs: number} | null;
 }
 
 /** What a function's role must be allowed, by the service that events come from. */
@@ -31,11 +34,13 @@ export class Mappings {
   readonly #functions: Functions;
   readonly #cloud: Cloud;
   readonly #roles: Roles;
+  readonly #queues: () => Pick<Queues, 'attributes'>;
 
-  constructor(functions: Functions, cloud: Cloud, roles: Roles) {
+  constructor(functions: Functions, cloud: Cloud, roles: Roles, queues: () => Pick<Queues, 'attributes'>) {
     this.#functions = functions;
     this.#cloud = cloud;
     this.#roles = roles;
+    this.#queues = queues;
   }
 
   list(): readonly Mapping[] {
@@ -108,7 +113,7 @@ export class Mappings {
     return functionArn(this.#cloud.account, fn, qualifier);
   }
 
-  #change(mapping: Mapping, state: 'Creating' | 'Updating' | 'Deleting'): void {
+  #change(mapping: Mapping, state: Changing): void {
     const {clock, paces} = this.#cloud;
     mapping.modifiedMs = clock.now();
     mapping.change = {state, untilMs: clock.now() + paces.mappingMs};
@@ -135,6 +140,7 @@ export class Mappings {
     if (!this.#roles.allows(version.configuration.role, needed.action)) {
       throw invalid(`The provided execution role does not have permissions to call ${needed.call}`);
     }
+    if (service === 'sqs') this.#checkQueue(source, version.configuration.timeout);
     const mapping: Mapping = {
       uuid: randomUUID(),
       source,
@@ -150,15 +156,35 @@ export class Mappings {
     return this.#render(mapping);
   }
 
+  #checkQueue(arn: string, timeoutS: number): void {
+    const invalid = (message: string): Refusal => new Refusal('InvalidParameterValueException', message);
+    const queue = this.#queues().attributes(arn);
+    // The wording is not confirmed.
+    if (queue === null) {
+      throw invalid(
+        'Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not exist for this wsdl version.',
+      );
+    }
+    // Seen in github.com/winglang/wing/issues/1507.
+    const visibilityS = Number(queue['VisibilityTimeout']);
+    if (visibilityS < timeoutS) {
+      throw invalid(
+        `Queue visibility timeout: ${visibilityS} seconds is less than Function timeout: ${timeoutS} seconds`,
+      );
+    }
+  }
+
   #update(input: Lambda.UpdateEventSourceMappingRequest): Lambda.EventSourceMappingConfiguration {
     const {UUID, FunctionName, Enabled, ...settings} = input;
     const mapping = this.#writable(UUID);
-    const merged = {...mapping.settings, ...settings};
+    const merged = mergedSettings(mapping.settings, settings);
     checkSettings(mapping.source.split(':')[2] ?? '', mapping.source, merged, true);
+    const wasEnabled = mapping.enabled;
     mapping.settings = merged;
-    mapping.enabled = Enabled ?? mapping.enabled;
+    mapping.enabled = Enabled ?? wasEnabled;
     if (FunctionName !== undefined) mapping.target = this.#targetOf(FunctionName);
-    this.#change(mapping, 'Updating');
+    const toggled = mapping.enabled === wasEnabled ? null : mapping.enabled ? 'Enabling' : 'Disabling';
+    this.#change(mapping, toggled ?? 'Updating');
     return this.#render(mapping);
   }
 
@@ -178,6 +204,20 @@ export class Mappings {
       StateTransitionReason: 'USER_INITIATED',
     };
   }
+}
+
+/**
+ * What is not said stays as it is, and what is empty is taken away: an empty `FilterCriteria`
+ * (docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html), an empty `ScalingConfig`
+ * (docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#events-sqs-max-concurrency).
+ */
+function mergedSettings(before: Mapping['settings'], said: Mapping['settings']): Mapping['settings'] {
+  const {FilterCriteria, ScalingConfig, ...merged} = {...before, ...said};
+  return {
+    ...merged,
+    ...((FilterCriteria?.Filters ?? []).length > 0 && {FilterCriteria}),
+    ...(ScalingConfig?.MaximumConcurrency !== undefined && {ScalingConfig}),
+  };
 }
 
 /** docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html */
@@ -218,5 +258,39 @@ function checkSettings(
   const concurrency = ScalingConfig?.MaximumConcurrency;
   if (concurrency !== undefined && (concurrency < 2 || concurrency > 1000)) {
     throw invalid('MaximumConcurrency must be between 2 and 1000.');
+  }
+  checkFilters((settings.FilterCriteria?.Filters ?? []).map(({Pattern = ''}) => Pattern));
+}
+
+const FILTERS_MAX = 5;
+const PATTERN_CHARS_MAX = 4096;
+
+/** docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html, docs.aws.amazon.com/lambda/latest/api/API_Filter.html */
+function checkFilters(patterns: readonly string[]): void {
+  const invalid = (message: string): Refusal => new Refusal('InvalidParameterValueException', message);
+  if (patterns.length > FILTERS_MAX) throw invalid(`The number of filters must not exceed ${FILTERS_MAX}.`);
+  for (const pattern of patterns) {
+    if (pattern.length > PATTERN_CHARS_MAX) {
+      throw invalid(
+        `1 validation error detected: Value at 'filterCriteria.filters.pattern' failed to satisfy constraint: Member must have length less than or equal to ${PATTERN_CHARS_MAX}`,
+      );
+    }
+    // Seen in github.com/aws/aws-cdk/issues/23057.
+    if (!isPattern(pattern)) throw invalid('Invalid filter pattern definition.');
+  }
+}
+
+function isPattern(text: string): boolean {
+  const holds = (value: unknown): boolean => {
+    if (Array.isArray(value)) return value.length > 0;
+    if (typeof value !== 'object' || value === null) return false;
+    const members = Object.values(value);
+    return members.length > 0 && members.every(holds);
+  };
+  try {
+    const pattern: unknown = JSON.parse(text);
+    return !Array.isArray(pattern) && holds(pattern);
+  } catch {
+    return false;
   }
 }

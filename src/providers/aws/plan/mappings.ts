@@ -1,0 +1,169 @@
+import {ThawError} from '../../../core/errors.ts';
+import {canonicalJson, sameJson, type Json, type JsonObject} from '../../../core/json.ts';
+import {changesBetween, type Change} from '../../../core/plan.ts';
+import type {Have, MappingFound} from '../have.ts';
+import {liveArn} from '../inspect-triggers.ts';
+import {defaultSettings, STREAMS, type MappingSettings, type WantedMapping} from '../wanted-triggers.ts';
+import {tagsFor, type Draft} from './draft.ts';
+import {OUTLIVES, type Between, type Named} from './callers.ts';
+
+/** Queues and streams: event source mappings. One that somebody else made is theirs, and is there already. */
+export function mappingsBetween(wanted: readonly WantedMapping[], {triggers}: Have): Between {
+  const found = mapped(wanted, triggers.mappings);
+  const listed = (
+    source: string,
+    arn: string,
+    settings: MappingSettings,
+    startingPosition: string | null,
+    isKept: boolean,
+  ): Json => ({
+    kind: 'event',
+    source,
+    arn,
+    // Of what stays, each setting that differs is a change of its own.
+    ...(isKept ? {} : unusual(source, settings)),
+    ...(isKept || (startingPosition ?? LATEST) === LATEST ? {} : {startingPosition}),
+  });
+  return {
+    from: found.map(({source: arn, settings, startingPosition}) => {
+      const isKept = wanted.some((each) => each.arn === arn);
+      return listed(arn.split(':')[2] ?? '', arn, settings, startingPosition, isKept);
+    }),
+    to: wanted.map(({source, arn, settings, startingPosition}) => {
+      const isKept = found.some((each) => each.source === arn);
+      return listed(source, arn, settings, startingPosition, isKept);
+    }),
+  };
+}
+
+const LATEST = 'LATEST';
+
+/** The settings that are not what they would be by themselves. */
+function unusual(source: string, settings: MappingSettings): JsonObject {
+  const usual: JsonObject = defaultSettings(source);
+  return Object.fromEntries(
+    Object.entries(settings).filter(([setting, value]) => !sameJson(value, usual[setting])),
+  );
+}
+
+/** What is mapped to the function by thaw, or by somebody else where thaw would map it. */
+const mapped = (wanted: readonly WantedMapping[], found: readonly MappingFound[]): MappingFound[] =>
+  found.filter(
+    ({ours, source, state}) => state !== 'Deleting' && (ours || wanted.some(({arn}) => arn === source)),
+  );
+
+/** @throws ThawError PROVIDER_CONFLICT if somebody else's mapping is set otherwise than thaw.yaml says */
+export function addMappings(draft: Draft, wanted: readonly WantedMapping[], named: Named): void {
+  const {add, have} = draft;
+  const found = mapped(wanted, have.triggers.mappings);
+  for (const {uuid, source} of found.filter((each) => !wanted.some((w) => w.arn === each.source))) {
+    addUnmapping(draft, uuid, named(), `${source} is to call it no more`);
+  }
+  for (const each of wanted) {
+    const there = found.find(({source}) => source === each.arn);
+    if (there === undefined) {
+      const leaving = have.triggers.mappings.find(({source}) => source === each.arn);
+      if (leaving !== undefined) addUnmapped(draft, leaving.uuid);
+      addMapping(draft, each, named(), `it is given what ${each.arn} has`);
+    } else if (!there.ours) {
+      refuseDifferent(draft, each, there);
+    } else if (isElsewhere(each, there)) {
+      addReplacement(draft, each, there);
+    } else {
+      addUpdate(add, each, there);
+    }
+  }
+}
+
+/** Whether a stream shall be read from another position than it was, which cannot be changed. */
+const isElsewhere = ({startingPosition}: WantedMapping, found: MappingFound): boolean =>
+  startingPosition !== null && startingPosition !== found.startingPosition;
+
+const pathOf = ({source, name}: WantedMapping): string => `triggers.${source}.${name}`;
+
+/** Maps a stream anew, to begin at another position. */
+function addReplacement(draft: Draft, wanted: WantedMapping, found: MappingFound): void {
+  const {startingPosition: to, name} = wanted;
+  const changes = [
+    {path: `${pathOf(wanted)}.startingPosition`, from: found.startingPosition, to},
+    ...changesBetween(pathOf(wanted), found.settings, wanted.settings),
+  ];
+  const meanwhile =
+    to === LATEST
+      ? 'what comes before it is mapped again is lost'
+      : 'everything that the stream still has is handed over, also what has been before';
+  const why = `where ${name} is begun to be read cannot be changed, so it is mapped anew: ${meanwhile}`;
+  addUnmapping(draft, found.uuid, changes, why);
+  addMapping(draft, wanted, [], 'it is mapped anew');
+}
+
+function addMapping(draft: Draft, wanted: WantedMapping, changes: readonly Change[], why: string): void {
+  const {name, add, have} = draft;
+  const id = `map-${wanted.index}`;
+  const args = {
+    function: liveArn(have.account, name),
+    source: wanted.arn,
+    settings: settingsArg(wanted.settings),
+    startingPosition: STREAMS.includes(wanted.source) ? (wanted.startingPosition ?? LATEST) : null,
+    tags: tagsFor(draft),
+  };
+  add(id, 'lambda:CreateEventSourceMapping', args, changes, why);
+  const made = {uuid: {$ref: `${id}.uuid`}, settings: null};
+  add(`${id}-enabled`, 'lambda:WaitEventSourceMapping', made, [], 'it is being made');
+}
+
+/** Settings as an argument: patterns are text, since members of theirs could look like references. */
+const settingsArg = (settings: MappingSettings) => ({
+  ...settings,
+  filter: settings.filter.map((pattern) => canonicalJson(pattern)),
+});
+
+function addUpdate(add: Draft['add'], wanted: WantedMapping, {uuid, settings, state}: MappingFound): void {
+  const changes = changesBetween(pathOf(wanted), settings, wanted.settings);
+  if (changes.length === 0) return;
+  const settled = ['Enabled', 'Disabled'].includes(state);
+  if (!settled) {
+    const why = 'an earlier change is under way';
+    add(`settle-${uuid}`, 'lambda:WaitEventSourceMapping', {uuid, settings: null}, [], why);
+  }
+  const args = {uuid, source: wanted.arn, settings: settingsArg(wanted.settings)};
+  const why = settings.enabled ? 'its settings differ' : `somebody has disabled what ${wanted.name} calls by`;
+  add(`remap-${uuid}`, 'lambda:UpdateEventSourceMapping', args, changes, why);
+  add(
+    `remapped-${uuid}`,
+    'lambda:WaitEventSourceMapping',
+    {uuid, settings: args.settings},
+    [],
+    'it is being changed',
+  );
+}
+
+function refuseDifferent({name}: Draft, wanted: WantedMapping, {uuid, settings}: MappingFound): void {
+  const found: JsonObject = settings;
+  const different = Object.entries(wanted.stated).filter(
+    ([setting, value]) => !sameJson(value, found[setting]),
+  );
+  if (different.length === 0) return;
+  const what = different.map(([setting]) => `${setting} ${canonicalJson(found[setting])}`).join(', ');
+  const message = `${wanted.arn} calls ${name} already by the event source mapping ${uuid} of somebody else, with ${what}`;
+  throw new ThawError('PROVIDER_CONFLICT', message, {
+    provider: 'aws',
+    reason: 'mapped',
+    resource: uuid,
+    function: name,
+  });
+}
+
+function addUnmapping(draft: Draft, uuid: string, changes: readonly Change[], why: string): void {
+  draft.add(`unmap-${uuid}`, 'lambda:DeleteEventSourceMapping', {uuid}, changes, why);
+  addUnmapped(draft, uuid);
+}
+
+const addUnmapped = ({add}: Draft, uuid: string): void =>
+  add(`unmapped-${uuid}`, 'lambda:WaitEventSourceMappingDeleted', {uuid}, [], 'it is being deleted');
+
+export function addMappingTeardown(draft: Draft, {triggers}: Have): void {
+  for (const {uuid, source} of triggers.mappings.filter(({ours}) => ours)) {
+    addUnmapping(draft, uuid, [{path: 'triggers.event', from: source, to: null}], OUTLIVES);
+  }
+}

@@ -1,0 +1,84 @@
+import type {Json} from '../../../core/json.ts';
+import type {FunctionFound, Have, RuleFound} from '../have.ts';
+import {liveArn} from '../inspect-triggers.ts';
+import {callerSid} from '../names.ts';
+import type {WantedRule} from '../wanted-triggers.ts';
+import {tagsFor, type Draft} from './draft.ts';
+import {OUTLIVES, type Between, type Named} from './callers.ts';
+
+/** Schedules: rules of EventBridge, each of which calls the function by the clock. */
+export function rulesBetween(
+  wanted: readonly WantedRule[],
+  found: FunctionFound | null,
+  {triggers}: Have,
+): Between {
+  const listed = ({schedule, input}: WantedRule, enabled: boolean): Json => ({
+    kind: 'schedule',
+    schedule,
+    ...(input === null ? {} : {input: handedOver(input)}),
+    ...(enabled ? {} : {enabled}),
+  });
+  return {
+    from: triggers.rules
+      .filter(({name, targeted}) => targeted && mayCall(name, found))
+      .map((rule) => listed(rule, rule.enabled)),
+    to: wanted.map((rule) => listed(rule, true)),
+  };
+}
+
+/** What a rule's event carries; an event of somebody else's making as it is. */
+function handedOver(input: string): Json {
+  try {
+    const event = JSON.parse(input) as {readonly detail?: Json} | null;
+    return event?.detail ?? input;
+  } catch {
+    return input;
+  }
+}
+
+const mayCall = (rule: string, found: FunctionFound | null): boolean =>
+  found?.statements.some(({sid}) => sid === callerSid('rule', rule)) === true;
+
+export function addRules(
+  draft: Draft,
+  wanted: readonly WantedRule[],
+  found: FunctionFound | null,
+  named: Named,
+): void {
+  const {name, add, have} = draft;
+  const {account, triggers} = have;
+  for (const {name: rule} of triggers.rules.filter((each) => !wanted.some((w) => w.name === each.name))) {
+    add(`unschedule-${rule}`, 'events:DeleteRule', {rule}, named(), 'nothing calls it by that clock');
+  }
+  for (const {name: rule, schedule, input} of wanted) {
+    const there = triggers.rules.find((each) => each.name === rule);
+    if (there !== undefined && isAs(there, schedule, input) && mayCall(rule, found)) continue;
+    const sid = callerSid('rule', rule);
+    const source = `arn:${account.partition}:events:${account.region}:${account.id}:rule/${rule}`;
+    const permission = {
+      Action: 'lambda:InvokeFunction',
+      Principal: 'events.amazonaws.com',
+      SourceArn: source,
+    };
+    const tags = tagsFor(draft);
+    const target = {rule, arn: liveArn(account, name), input};
+    add(`rule-${rule}`, 'events:PutRule', {rule, schedule, tags}, named(), 'it is called by the clock');
+    add(`permit-${rule}`, 'lambda:AddPermission', {name, sid, permission}, [], 'the rule may call it');
+    add(`target-${rule}`, 'events:PutTargets', target, [], 'the rule calls the live version');
+  }
+  const sids = wanted.map((rule) => callerSid('rule', rule.name));
+  for (const {sid} of found?.statements ?? []) {
+    if (!sid.startsWith('thaw-rule-') || sids.includes(sid)) continue;
+    add(`forbid-${sid}`, 'lambda:RemovePermission', {name, sid}, named(), 'no such rule is to call it');
+  }
+}
+
+const isAs = (there: RuleFound, schedule: string, input: string | null): boolean =>
+  there.targeted && there.enabled && there.schedule === schedule && there.input === input;
+
+export function addRuleTeardown({add}: Draft, {triggers}: Have): void {
+  for (const {name: rule, schedule} of triggers.rules) {
+    const changes = [{path: 'triggers.schedule', from: schedule, to: null}];
+    add(`unschedule-${rule}`, 'events:DeleteRule', {rule}, changes, OUTLIVES);
+  }
+}

@@ -1,0 +1,2 @@
+// The bundler gives a CommonJS package's exports their names only where they are imported statically.
+export {SQS} from '@aws-sdk/client-sqs';
