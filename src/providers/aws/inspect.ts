@@ -5,6 +5,7 @@ import {ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
 import {ownSignal, readAccount, type Aws, type OpenAws} from './clients.ts';
 import {look, lookFor} from './errors.ts';
+import {readArchiveBucket} from './archive-bucket.ts';
 import {readBuckets, readMappings, readRules} from './inspect-triggers.ts';
 import type {
   FunctionFound,
@@ -52,7 +53,7 @@ export async function inspectFunction(
   const aws = openAws(context, {region: account.region, profile: options.profile});
   const fingerprint = fingerprintWith(fingerprintKey);
   // Who brings a role or a repository along may not be allowed to look at others.
-  const [fn, rules, role, repository, ownRepository, logs, concurrency] = await Promise.all([
+  const [fn, rules, role, repository, ownRepository, archiveBucket, logs, concurrency] = await Promise.all([
     readFunction(aws, name, fingerprint, context),
     readRules(aws, name, context),
     unlessDenied(options.role !== null, readRole(aws, roleName(name, account.region), context)),
@@ -61,6 +62,7 @@ export async function inspectFunction(
       readRepository(aws, repositoryName(name), context),
     ),
     options.repository === null ? null : readRepository(aws, options.repository, context),
+    readArchiveBucket(aws, name, options, context),
     readLogGroup(aws, logGroupName(name), context),
     readConcurrency(aws, context),
   ]);
@@ -69,7 +71,7 @@ export async function inspectFunction(
     readBuckets(aws, name, fn?.statements ?? [], context),
   ]);
   const triggers = {rules, mappings, buckets};
-  return {account: rest, concurrency, fn, role, repository, ownRepository, logs, triggers};
+  return {account: rest, concurrency, fn, role, repository, ownRepository, archiveBucket, logs, triggers};
 }
 
 async function unlessDenied<T>(mayBeDenied: boolean, reading: Promise<T | null>): Promise<T | null> {
@@ -240,6 +242,7 @@ function versionOf(
     at: isoOf(LastModified),
     image,
     settings: settingsOf(configuration, image, fingerprint, secrets),
+    codeBytes: configuration.CodeSize ?? 0,
     state: State,
     ours: imageIn(Description) !== null,
     nonce: Environment?.Variables?.[NONCE_VARIABLE] ?? null,

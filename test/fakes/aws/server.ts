@@ -104,7 +104,15 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
   const iam = createIam(cloud);
   const logs = createLogs(cloud);
   const ecr = createEcr(cloud, () => registry);
-  const lambda = createLambda({cloud, roles: iam, images: ecr, registry: () => registry, logs, runs});
+  const lambda = createLambda({
+    cloud,
+    roles: iam,
+    images: ecr,
+    registry: () => registry,
+    buckets: () => s3,
+    logs,
+    runs,
+  });
   const scaling = createScaling(cloud, lambda);
   const s3 = createS3(cloud, (arn, bucket) => lambda.mayBeInvokedBy(arn, 's3.amazonaws.com', bucket));
   const events = createEvents(cloud);

@@ -14,6 +14,7 @@ import type {WireAnswer, WireRequest} from '../wire/message.ts';
 import type {Images} from './ecr.ts';
 import type {Roles} from './iam.ts';
 import type {LogSink} from './logs.ts';
+import type {Buckets} from './s3.ts';
 import {accessApi, isPublic} from './lambda/access-api.ts';
 import {concurrencyApi} from './lambda/concurrency-api.ts';
 import {functionsApi} from './lambda/functions-api.ts';
@@ -33,6 +34,7 @@ export interface LambdaSurroundings {
   readonly roles: Roles;
   readonly images: Images;
   readonly registry: () => FakeRegistry;
+  readonly buckets: () => Buckets;
   readonly logs: LogSink;
   /** Whether images are run; without, provisioned concurrency is there as soon as its time has come. */
   readonly runs: boolean;
@@ -64,7 +66,7 @@ const CODE_PATH = /^\/code\/([^/]+)\/([^/]+)$/;
 const URL_PATH = /^\/fn\/([^/]+)\/([^/]+)(\/.*)?$/;
 
 export function createLambda(around: LambdaSurroundings): Service & LambdaPlane {
-  const {cloud, roles, images, registry, logs, runs} = around;
+  const {cloud, roles, images, registry, buckets, logs, runs} = around;
   const {account, clock} = cloud;
   const functions = new Functions(cloud);
   const mappings = new Mappings(functions, cloud, roles);
@@ -239,6 +241,7 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
         roles,
         images,
         registry,
+        buckets,
         tagsOfMapping: (arn) => mappings.tagsOf(arn),
         onChange: tend,
         onDelete: (name) => void fleet.end((unit) => unit.function === name),
