@@ -200,9 +200,14 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
       : reference === undefined
         ? ['$ thaw package']
         : ['Choose another image.'],
-  IMAGE_TOO_LARGE: ({largest, provider}) => [
+  IMAGE_TOO_LARGE: ({largest, provider, option}) => [
+    ...(typeof option === 'string'
+      ? [
+          `Set providers.${text(provider, '')}.${option} in thaw.yaml: docs/providers/${text(provider, '')}.md says to what.`,
+        ]
+      : []),
     largest === 'archive'
-      ? `Set providers.${text(provider, '')}.artifact to image in thaw.yaml: images may be larger.`
+      ? `${typeof option === 'string' ? 'Or set' : 'Set'} providers.${text(provider, '')}.artifact to image in thaw.yaml: images may be larger.`
       : largest === 'model'
         ? 'Set model.quantize to auto in thaw.yaml, or choose a smaller model.'
         : 'Leave dependencies out of the handler, or choose a smaller model.',

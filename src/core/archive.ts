@@ -6,6 +6,8 @@ export interface ArchiveForm {
   /** What it takes, in bytes. */
   readonly bytesMax: number;
   readonly unpackedBytesMax: number;
+  /** The provider's option by which it takes more bytes; null: it does not. */
+  readonly largerBy: string | null;
   /** What it calls, at the archive's root: a file of `dist/runtime`, and its name in the archive. */
   readonly entry: {
     readonly [K in ImageRuntime['kind']]: {readonly file: string; readonly name: string};

@@ -56,7 +56,7 @@ interface ArchiveRecord {
  * lies in the image under `opt/thaw`, and at the root what the provider calls. The same image gives the same bytes, in
  * whichever folder and at whatever time. One that is there already is left alone.
  *
- * @throws ThawError IMAGE_TOO_LARGE with the facts `{provider, measure, bytes, bytesMax, largest}`, IMAGE_INVALID,
+ * @throws ThawError IMAGE_TOO_LARGE with the facts `{provider, measure, bytes, bytesMax, largest, option?}`, IMAGE_INVALID,
  *   RUNTIME_UNAVAILABLE, DISK_FULL, PERMISSION_DENIED, INTERRUPTED
  */
 export async function writeArchive(input: ArchiveInput): Promise<ArchiveOnDisk> {
@@ -168,6 +168,13 @@ function refuseTooLarge(
     'IMAGE_TOO_LARGE',
     `as a zip archive the image has ${formatBytes(bytes)} ${measure}, and ${provider} takes ${formatBytes(bytesMax)}` +
       (parts.length === 0 ? '' : `: ${parts.join(', ')}`),
-    {provider, measure, bytes, bytesMax, largest: 'archive'},
+    {
+      provider,
+      measure,
+      bytes,
+      bytesMax,
+      largest: 'archive',
+      ...(measure === 'compressed' && form.largerBy !== null ? {option: form.largerBy} : {}),
+    },
   );
 }

@@ -3,10 +3,18 @@ import type {Digest} from '../../core/digest.ts';
 import type {ImageRuntime} from '../../core/image.ts';
 import type {AwsOptions} from './options.ts';
 
-/** What Lambda takes in a request, and what a function may be unpacked; more than the first needs a bucket. */
+/**
+ * What Lambda takes in the request itself. There it is base64, 69,905,068 characters of the 70,167,211 that all of a
+ * request may have; larger archives go through a bucket.
+ */
+export const REQUEST_BYTES_MAX = 50 * 2 ** 20;
+/** What a function may have unpacked. What is compressed has less. */
+const UNPACKED_BYTES_MAX = 250 * 2 ** 20;
+
 const FORM: ArchiveForm = {
-  bytesMax: 50 * 2 ** 20,
-  unpackedBytesMax: 250 * 2 ** 20,
+  bytesMax: REQUEST_BYTES_MAX,
+  unpackedBytesMax: UNPACKED_BYTES_MAX,
+  largerBy: 'bucket',
   entry: {
     node: {file: 'managed.mjs', name: 'index.mjs'},
     python: {file: 'thaw_lambda.py', name: 'thaw_lambda.py'},
@@ -22,8 +30,10 @@ const HANDLER: {readonly [K in ImageRuntime['kind']]: string} = {
 /** Minor versions of Python that Lambda has. */
 const PYTHONS = ['3.10', '3.11', '3.12', '3.13', '3.14'];
 
-export const archiveFormOf = ({artifact}: AwsOptions): ArchiveForm | null =>
-  artifact === 'zip' ? FORM : null;
+export function archiveFormOf({artifact, bucket}: AwsOptions): ArchiveForm | null {
+  if (artifact !== 'zip') return null;
+  return bucket === null ? FORM : {...FORM, bytesMax: UNPACKED_BYTES_MAX, largerBy: null};
+}
 
 /** The runtime as Lambda names it; null if it has none for that code. */
 export function managedRuntime(runtime: ImageRuntime): string | null {
@@ -34,6 +44,7 @@ export function managedRuntime(runtime: ImageRuntime): string | null {
 /** What a function from an archive is made of, as Lambda tells and takes it. */
 export type ZipCode = {
   readonly digest: Digest;
+  readonly bytes: number;
   /** The digest as Lambda writes it. */
   readonly codeSha256: string;
   readonly runtime: string;
@@ -41,9 +52,9 @@ export type ZipCode = {
 };
 
 /** @returns null for code that Lambda has no runtime for */
-export function zipCodeOf({digest, runtime}: Archive): ZipCode | null {
+export function zipCodeOf({digest, bytes, runtime}: Archive): ZipCode | null {
   const managed = managedRuntime(runtime);
   if (managed === null) return null;
   const codeSha256 = Buffer.from(digest.replace(/^sha256:/, ''), 'hex').toString('base64');
-  return {digest, codeSha256, runtime: managed, handler: HANDLER[runtime.kind]};
+  return {digest, bytes, codeSha256, runtime: managed, handler: HANDLER[runtime.kind]};
 }

@@ -1,5 +1,6 @@
 import type {Check, Context, FunctionRef} from '../../core/driver.ts';
 import {messageOf, ThawError} from '../../core/errors.ts';
+import {readArchiveBucket} from './archive-bucket.ts';
 import {readAccount, type Aws, type OpenAws} from './clients.ts';
 import {ask} from './errors.ts';
 import {inspectFunction} from './inspect.ts';
@@ -30,6 +31,15 @@ export function createChecks(openAws: OpenAws, fn: FunctionRef, options: AwsOpti
       registry.getAuthorizationToken({}, {abortSignal: signal}),
     );
     return {ok: true, found: 'allowed', remedy: null};
+  });
+  const bucket = check('bucket for archives', async (aws, context) => {
+    const {region} = await readAccount(aws, context);
+    const found = await readArchiveBucket(aws, fn.name, options, context);
+    if (found === null || found.state === 'there')
+      return {ok: true, found: options.bucket ?? '', remedy: null};
+    const remedy = `make it in ${region}, or name another one there`;
+    if (found.state === 'absent') return {ok: false, found: `there is no bucket ${options.bucket}`, remedy};
+    return {ok: false, found: `${options.bucket} is in ${found.region}`, remedy};
   });
   return [
     check('AWS region', async (aws, {signal}) => {
@@ -62,6 +72,7 @@ export function createChecks(openAws: OpenAws, fn: FunctionRef, options: AwsOpti
       return {ok: true, found: found === null ? `no function ${fn.name} yet` : found.arn, remedy: null};
     }),
     ...(options.artifact === 'zip' ? [] : [ecr]),
+    ...(options.artifact === 'zip' && options.bucket !== null ? [bucket] : []),
     check('least IAM policy', async (aws, context) => {
       const {id, region, partition} = await readAccount(aws, context);
       const policy = leastPolicy({partition, account: id, region, function: fn.name});

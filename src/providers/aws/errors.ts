@@ -126,8 +126,11 @@ const firstLine = (text: string): string => text.split('\n')[0] ?? '';
 /** AWS says who may not do what on what: `User: … is not authorized to perform: … on resource: …`. */
 function readDenial(message: string, asked: Asked): {action: string; resource: string; who?: string} {
   const who = /User:\s+(\S+)/.exec(message)?.[1];
+  // What Lambda fetches for the caller S3 may refuse it.
+  const [, forIt, from] = /denied by S3.* permission to (\w+) for (\S+?)\.?(?:\s|$)/s.exec(message) ?? [];
+  if (forIt !== undefined && from !== undefined) return {action: `s3:${forIt}`, resource: from};
   const action = /perform:\s+([\w-]+:\w+)/.exec(message)?.[1] ?? asked.action;
-  const resource = /on resource:\s+(\S+?)[.,]?(?:\s|$)/.exec(message)?.[1] ?? asked.resource;
+  const resource = /on resource:\s+"?([^\s"]+?)"?[.,]?(?:\s|$)/.exec(message)?.[1] ?? asked.resource;
   return {action, resource, ...(who === undefined ? {} : {who})};
 }
 

@@ -14,6 +14,8 @@ export type VersionFound = {
   /** Null where it cannot be told: a function that thaw did not make. */
   readonly image: Digest | null;
   readonly settings: Settings;
+  /** What its zip archive has. */
+  readonly codeBytes: number;
   readonly state: string;
   /** Thaw published it, of a function that it did not make. */
   readonly ours: boolean;
@@ -152,6 +154,16 @@ export type LogGroupFound = {
   readonly tags: Tags;
 };
 
+/** The bucket of the user's own that larger archives go through. */
+export type ArchiveBucketFound =
+  | {
+      readonly state: 'there';
+      /** Keys of archives that an earlier deploy has left. */
+      readonly left: readonly string[];
+    }
+  | {readonly state: 'absent'}
+  | {readonly state: 'elsewhere'; readonly region: string};
+
 /** What was found of a function in an account and a region. */
 export type Have = {
   readonly account: Account;
@@ -164,6 +176,8 @@ export type Have = {
   readonly repository: RepositoryFound | null;
   /** The repository of the user's own that the options name. */
   readonly ownRepository: RepositoryFound | null;
+  /** Null where the options name none, or nothing goes through it. */
+  readonly archiveBucket: ArchiveBucketFound | null;
   readonly logs: LogGroupFound | null;
   readonly triggers: TriggersFound;
 };

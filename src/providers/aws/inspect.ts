@@ -5,6 +5,7 @@ import {ThawError} from '../../core/errors.ts';
 import type {JsonObject} from '../../core/json.ts';
 import {ownSignal, readAccount, type Aws, type OpenAws} from './clients.ts';
 import {look, lookFor} from './errors.ts';
+import {readArchiveBucket} from './archive-bucket.ts';
 import {readBuckets, readMappings, readQueues, readRules} from './inspect-triggers.ts';
 import type {
   FunctionFound,
@@ -54,7 +55,7 @@ export async function inspectFunction(
   const aws = openAws(context, {region: account.region, profile: options.profile});
   const fingerprint = fingerprintWith(fingerprintKey);
   // Who brings a role or a repository along may not be allowed to look at others.
-  const [fn, rules, role, repository, ownRepository, logs, concurrency] = await Promise.all([
+  const [fn, rules, role, repository, ownRepository, archiveBucket, logs, concurrency] = await Promise.all([
     readFunction(aws, name, fingerprint, context),
     readRules(aws, name, context),
     unlessDenied(options.role !== null, readRole(aws, roleName(name, account.region), context)),
@@ -63,6 +64,7 @@ export async function inspectFunction(
       readRepository(aws, repositoryName(name), context),
     ),
     options.repository === null ? null : readRepository(aws, options.repository, context),
+    readArchiveBucket(aws, name, options, context),
     readLogGroup(aws, logGroupName(name), context),
     readConcurrency(aws, context),
   ]);
@@ -80,7 +82,7 @@ export async function inspectFunction(
     ),
   ]);
   const triggers = {rules, mappings, buckets, queues};
-  return {account: rest, concurrency, fn, role, repository, ownRepository, logs, triggers};
+  return {account: rest, concurrency, fn, role, repository, ownRepository, archiveBucket, logs, triggers};
 }
 
 async function unlessDenied<T>(mayBeDenied: boolean, reading: Promise<T | null>): Promise<T | null> {
@@ -251,6 +253,7 @@ function versionOf(
     at: isoOf(LastModified),
     image,
     settings: settingsOf(configuration, image, fingerprint, secrets),
+    codeBytes: configuration.CodeSize ?? 0,
     state: State,
     ours: imageIn(Description) !== null,
     nonce: Environment?.Variables?.[NONCE_VARIABLE] ?? null,

@@ -77,6 +77,16 @@ export const isNotificationId = (fn: string, id: string | undefined): boolean =>
   id?.startsWith(notificationPrefix(fn)) === true &&
   /^[\da-f]{10}$/.test(id.slice(notificationPrefix(fn).length));
 
+/** What the keys of a function's archives begin with, in a bucket of the user's own. */
+export const archivePrefix = (fn: string): string => `thaw/${fn}/`;
+
+/** Where an archive lies there while Lambda takes it. Its name is its content. */
+export const archiveKey = (fn: string, codeSha256: string): string =>
+  `${archivePrefix(fn)}${Buffer.from(codeSha256, 'base64').toString('hex')}.zip`;
+
+/** Whether a key there is that of an archive, and not of something of the user's own. */
+export const isArchiveKey = (key: string): boolean => /\/[\da-f]{64}\.zip$/.test(key);
+
 /** What the role needs to read from each kind of source. */
 export const SOURCE_EXECUTION: {readonly [source: string]: string} = {
   sqs: 'service-role/AWSLambdaSQSQueueExecutionRole',

@@ -17,6 +17,8 @@ export type AwsOptions = {
   /** The name of an ECR repository of the user's own; null: thaw makes one. */
   readonly repository: string | null;
   readonly artifact: 'image' | 'zip';
+  /** A bucket of the user's own, through which archives go that are too large for a request. */
+  readonly bucket: string | null;
   /** Whether a function of that name that thaw did not make is given new code, and nothing else. */
   readonly adopt: boolean;
   /** Of `/tmp`. */
@@ -82,6 +84,13 @@ export const optionsSchema: JsonObject = {
       description:
         'What is deployed: the container image, or what is in it as a zip archive, which Lambda runs on a Node or Python of its own.',
     },
+    bucket: {
+      type: ['string', 'null'],
+      default: null,
+      examples: ['team-artifacts'],
+      description:
+        'The name of a bucket of your own, in the same region, through which zip archives go that are too large for a request.',
+    },
     adopt: {
       type: 'boolean',
       default: false,
@@ -145,6 +154,7 @@ const ARN = {
 } as const;
 const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
 const REPOSITORY = /^(?=.{2,256}$)[a-z\d]+((\.|_|__|-+)[a-z\d]+)*(\/[a-z\d]+((\.|_|__|-+)[a-z\d]+)*)*$/;
+const BUCKET = /^[a-z\d][a-z\d.-]{1,61}[a-z\d]$/;
 const SUBNET = /^subnet-[\da-z]+$/;
 const SECURITY_GROUP = /^sg-[\da-z]+$/;
 const TAG_KEY = /^(?!aws:)(?!thaw:)[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/u;
@@ -182,6 +192,7 @@ export function parseOptions(raw: Json): AwsOptions {
   const role = text('role', ARN.role, "a role's ARN");
   const permissionsBoundary = text('permissionsBoundary', ARN.permissionsBoundary, "a policy's ARN");
   const repository = text('repository', REPOSITORY, 'the name of an ECR repository');
+  const bucket = text('bucket', BUCKET, 'the name of a bucket');
   const kmsKey = text('kmsKey', ARN.kmsKey, "a key's ARN");
   if (role !== null && permissionsBoundary !== null) {
     const message = 'bounds the role that thaw makes, and role names one of your own';
@@ -244,6 +255,7 @@ export function parseOptions(raw: Json): AwsOptions {
     permissionsBoundary,
     repository,
     artifact: artifact as AwsOptions['artifact'],
+    bucket,
     adopt: adopt as boolean,
     ephemeralStorageMb: ephemeralStorageMb as number,
     vpc,

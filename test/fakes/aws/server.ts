@@ -110,6 +110,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
     images: ecr,
     registry: () => registry,
     queues: () => sqs,
+    buckets: () => s3,
     logs,
     runs,
   });

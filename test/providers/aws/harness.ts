@@ -17,7 +17,7 @@ import type {Harness, Traits} from '../conformance.ts';
 
 export const NAME = 'credit-scoring';
 /** The programs as they were built. */
-const PROGRAMS = fileURLToPath(new URL('../../../dist/runtime', import.meta.url));
+export const PROGRAMS = fileURLToPath(new URL('../../../dist/runtime', import.meta.url));
 const OWN_ROLE = 'functions';
 const OWN_REPOSITORY = 'team/models';
 
@@ -30,7 +30,7 @@ export const awsTraits: Traits & {readonly driver: Driver} = {
     repository: OWN_REPOSITORY,
     kmsKey: 'arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000',
   },
-  placeOptions: ['region', 'profile', 'artifact', 'adopt', 'invoke'],
+  placeOptions: ['region', 'profile', 'artifact', 'bucket', 'adopt', 'invoke'],
 };
 
 export interface AwsHarness extends Harness {

@@ -170,13 +170,15 @@ it('refuses what AWS would, before it writes anything', async () => {
     const {aws} = harness;
     aws.queues.plant('orders', {VisibilityTimeout: '10'});
     aws.buckets.plant('uploads', {
-      TopicConfigurations: [
-        {
-          Id: 'theirs',
-          TopicArn: 'arn:aws:sns:eu-central-1:123456789012:new',
-          Events: ['s3:ObjectCreated:Put'],
-        },
-      ],
+      notifications: {
+        TopicConfigurations: [
+          {
+            Id: 'theirs',
+            TopicArn: 'arn:aws:sns:eu-central-1:123456789012:new',
+            Events: ['s3:ObjectCreated:Put'],
+          },
+        ],
+      },
     });
     const desk = openDesk(harness);
     const base = baseOf(harness);

@@ -12,6 +12,7 @@ import {readZip} from '../../fakes/aws/sandboxes/zip-files.ts';
 
 const FORM: ArchiveForm = {
   bytesMax: 1 << 20,
+  largerBy: 'bucket',
   unpackedBytesMax: 1 << 20,
   entry: {node: {file: 'entry.mjs', name: 'index.mjs'}, python: {file: 'entry.py', name: 'entry.py'}},
 };
@@ -102,6 +103,7 @@ describe('an archive of what an image holds', () => {
       expect(error.message).toContain(measure);
       expect(error.message).toContain('somewhere takes 300');
       expect(error.facts).toMatchObject({measure, bytesMax: 300, largest: 'archive'});
+      expect(error.facts['option']).toBe(measure === 'compressed' ? 'bucket' : undefined);
     }
   });
 

@@ -1,6 +1,3 @@
-import {createHash} from 'node:crypto';
-import {readFile} from 'node:fs/promises';
-import {digestOf} from '../../../core/digest.ts';
 import {ThawError} from '../../../core/errors.ts';
 import type {Op} from '../../../core/driver.ts';
 import type {JsonObject} from '../../../core/json.ts';
@@ -19,13 +16,12 @@ import {imageOf, imageUriOf} from '../inspect.ts';
 import {NONCE_VARIABLE, OWNER_TAG} from '../names.ts';
 import {readSecret} from '../secrets.ts';
 import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+import {codeOf, sendCode, timeFor} from './code.ts';
 
 /** Images of several gigabytes take minutes to be made ready. */
 const UPDATE_MS_MAX = 900_000;
 /** For so long it may be that a write is not to be seen. */
 const STALE_MS_MAX = 5000;
-/** Archives have 50 MB at most, and lines may be slow. */
-const ARCHIVE_MS_MAX = 600_000;
 
 /** The function itself: what CreateFunction and the calls that change it write. */
 export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
@@ -38,11 +34,11 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     if (there && there.tags[OWNER_TAG] === name && isAsExpected(there, expected)) return;
     const code = await codeOf(job);
     const lambda = await job.aws.lambda();
-    await job.ask('lambda:CreateFunction', name, () =>
+    await sendCode(job, 'lambda:CreateFunction', () =>
       lambda.createFunction(
         {
           FunctionName: name,
-          PackageType: 'ZipFile' in code ? 'Zip' : 'Image',
+          PackageType: 'ImageUri' in code ? 'Image' : 'Zip',
           Code: code,
           Architectures: [text('architecture') as 'arm64' | 'x86_64'],
           ...creationOf(configuration),
@@ -86,7 +82,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     await refuseUnexpected(job, latest);
     const code = await codeOf(job);
     const lambda = await job.aws.lambda();
-    await job.ask('lambda:UpdateFunctionCode', name, () =>
+    await sendCode(job, 'lambda:UpdateFunctionCode', () =>
       lambda.updateFunctionCode(
         {
           FunctionName: name,
@@ -186,46 +182,6 @@ const expectedCode = (args: JsonObject): {readonly image: string | null; readonl
   typeof args['codeSha256'] === 'string'
     ? {image: null, codeSha256: args['codeSha256']}
     : {image: args['image'] as string};
-
-type SentCode = {readonly ImageUri: string} | {readonly ZipFile: Uint8Array};
-
-/** How long a call may take that sends an archive. */
-const timeFor = (code: SentCode): {readonly requestTimeout?: number} =>
-  'ZipFile' in code ? {requestTimeout: ARCHIVE_MS_MAX} : {};
-
-/** The code that a step is to write: an image by its name, a zip archive by its bytes. */
-async function codeOf(job: Job): Promise<SentCode> {
-  const {args, text, context} = job;
-  if (args['codeSha256'] === undefined) return {ImageUri: text('imageUri')};
-  if (typeof args['from'] === 'string') return {ZipFile: await fetchCode(job, args['from'])};
-  const {archive} = context;
-  const wanted = text('archive');
-  const bytes = archive?.archive.digest === wanted ? await readFile(archive.file).catch(() => null) : null;
-  if (bytes !== null && digestOf(bytes) === wanted) return {ZipFile: bytes};
-  throw new ThawError('IMAGE_MISSING', `the zip archive ${wanted} is not at hand`, {archive: wanted});
-}
-
-/** The zip archive of a version, from where Lambda keeps it. Who knows that address may read it: it is not shown. */
-async function fetchCode({text, how, ask, aws, context, signal}: Job, version: string): Promise<Uint8Array> {
-  const name = text('name');
-  const lambda = await aws.lambda();
-  const resource = `${name}:${version}`;
-  const {Code} = await ask('lambda:GetFunction', resource, () =>
-    lambda.getFunction({FunctionName: name, Qualifier: version}, how),
-  );
-  const url = Code?.Location;
-  if (url === undefined) {
-    const message = `Lambda does not say where the code of ${resource} is`;
-    throw new ThawError('PROVIDER_REFUSED', message, {provider: 'aws', resource});
-  }
-  const request = {url, timeoutMs: ARCHIVE_MS_MAX, signal};
-  const {status, body, error} = await context.ports.http(request);
-  const found = createHash('sha256').update(body).digest('base64');
-  if (status === 200 && error === null && found === text('codeSha256')) return body;
-  const message = `the code of ${resource} cannot be fetched: ${error?.kind ?? `status ${status}, CodeSha256 ${found}`}`;
-  const transient = error !== null || (status ?? 0) >= 500;
-  throw new ThawError('PROVIDER_REFUSED', message, {provider: 'aws', resource, transient});
-}
 
 /** The configuration that is asked for; or that of a version, with the mark of a cold start or without. */
 async function wantedConfiguration(job: Job): Promise<Configuration> {

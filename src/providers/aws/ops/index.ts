@@ -1,6 +1,7 @@
 import type {Op} from '../../../core/driver.ts';
 import type {OpenAws} from '../clients.ts';
 import {createMakeOp} from './arguments.ts';
+import {codeOps} from './code.ts';
 import {ecrOps} from './ecr.ts';
 import {functionOps} from './function.ts';
 import {iamOps} from './iam.ts';
@@ -17,6 +18,7 @@ export function createOps(openAws: OpenAws): {readonly [name: string]: Op} {
     ...logsOps(op),
     ...iamOps(op),
     ...ecrOps(op),
+    ...codeOps(op),
     ...functionOps(op),
     ...versionOps(op),
     ...urlOps(op),

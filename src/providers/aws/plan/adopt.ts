@@ -5,6 +5,7 @@ import type {FunctionFound, Have} from '../have.ts';
 import {publishedOf} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
 import {CODE} from '../settings.ts';
+import {addUploadsTidying} from './archive-bucket.ts';
 import {addCode} from './code.ts';
 import {addSettled, openDraft, placeOf} from './draft.ts';
 import {addGoingLive} from './live.ts';
@@ -26,7 +27,10 @@ export function planAdoption(fn: FunctionSpec, options: AwsOptions, have: Have, 
   refuseAdoption(fn, options, found, zip);
   const kept = zip === null ? 'image' : CODE;
   const to = zip === null ? fn.image : zip.codeSha256;
-  if (live !== null && live.settings[kept] === to) return makePlan('aws', name, [], facts);
+  if (live !== null && live.settings[kept] === to) {
+    addUploadsTidying(draft);
+    return makePlan('aws', name, draft.steps, facts);
+  }
 
   const code = addCode(draft, fn);
   const expected = {configuration: null, ...code.expected, nonce: null};
@@ -39,10 +43,12 @@ export function planAdoption(fn: FunctionSpec, options: AwsOptions, have: Have, 
   const failed = found.lastUpdate === 'Failed' || found.state === 'Failed';
   const revision = addSettled(draft, found);
   if (failed || found.latest[kept] !== to) {
-    const args = {...code.args, expected: null, revision};
+    const sending = code.send();
+    const args = {...code.args, ...sending.args, expected: null, revision};
     draft.add('code', 'lambda:UpdateFunctionCode', args, named(), code.differs);
     const wait = {name, expected, after: revision};
     draft.add('updated', 'lambda:WaitFunctionUpdated', wait, [], 'it cannot be published before');
+    sending.taken();
   }
   const publish = {name, expected, description: publishedOf(fn.image)};
   draft.add('publish', 'lambda:PublishVersion', publish, named(), 'only a version can be live');
@@ -59,5 +65,6 @@ export function planAdoption(fn: FunctionSpec, options: AwsOptions, have: Have, 
     why: 'requests go where the alias points',
     reserved: found.reserved,
   });
+  addUploadsTidying(draft);
   return makePlan('aws', name, draft.steps, facts);
 }

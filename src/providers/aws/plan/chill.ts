@@ -8,6 +8,7 @@ import {coldAlias, nonceFor} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
 import {CODE} from '../settings.ts';
 import {PUBLIC} from './access.ts';
+import {addSending, addUploadsTidying, type ArchiveToSend} from './archive-bucket.ts';
 import type {Code} from './code.ts';
 import {addSettled, openDraft, placeOf, type Draft} from './draft.ts';
 import {deployed, notDeployed} from './refuse.ts';
@@ -76,11 +77,13 @@ function addTwin(draft: Draft, found: Live, nonce: string): {readonly $ref: stri
   let revision = addSettled(draft, found);
   const code = codeOfLive(found, live);
   if (code.args !== null) {
-    const args = {name, ...code.args, expected: null, revision};
+    const sending = code.archive === null ? null : addSending(draft, code.archive);
+    const args = {name, ...code.args, ...sending?.args, expected: null, revision};
     add('code', 'lambda:UpdateFunctionCode', args, [], 'the newest code is not the live one');
     const expected = {configuration: null, ...code.expected, nonce: null};
     const wait = {name, expected, after: revision};
     add('coded', 'lambda:WaitFunctionUpdated', wait, [], 'nothing else can be written before');
+    sending?.taken();
     revision = {$ref: 'coded.revision'};
   }
   const why = 'a version that never ran has no instance that could be warm';
@@ -94,26 +97,32 @@ function addTwin(draft: Draft, found: Live, nonce: string): {readonly $ref: stri
   return version;
 }
 
+interface LiveCode extends Pick<Code, 'expected'> {
+  readonly args: {readonly [key: string]: Arg} | null;
+  readonly archive: ArchiveToSend | null;
+}
+
 /** What the live version runs: how it is told from other code, and what writes it where the newest is another. */
 function codeOfLive(
   {live, latest, packageType, imageUri}: Live,
   version: VersionFound | undefined,
-): Pick<Code, 'expected'> & {readonly args: {readonly [key: string]: Arg} | null} {
-  const {settings, image = null} = version ?? {};
+): LiveCode {
+  const {settings, image = null, codeBytes = 0} = version ?? {};
   const architecture = settings?.['platform'] ?? 'x86_64';
   const isOther = (path: string): boolean => settings?.[path] !== latest[path];
   if (packageType === 'Zip') {
     const codeSha256 = settings?.[CODE];
-    if (typeof codeSha256 !== 'string') return {expected: {image: null}, args: null};
+    if (typeof codeSha256 !== 'string') return {expected: {image: null}, args: null, archive: null};
     const differs = isOther(CODE) || isOther('platform');
     // Nobody but Lambda has an archive that was deployed long ago.
-    const args = differs ? {image, codeSha256, from: live, architecture} : null;
-    return {expected: {image: null, codeSha256}, args};
+    const archive = {codeSha256, bytes: codeBytes, source: {from: live}};
+    const args = differs ? {image, codeSha256, architecture} : null;
+    return {expected: {image: null, codeSha256}, args, archive};
   }
   const repository = imageUri?.split('@')[0] ?? null;
   const differs = image !== null && repository !== null && (isOther('image') || isOther('platform'));
   const args = differs ? {image, imageUri: `${repository}@${image}`, architecture} : null;
-  return {expected: {image}, args};
+  return {expected: {image}, args, archive: null};
 }
 
 /** Gives a version an alias with a URL, open to whom the live one's is: numbers have no URLs. */
@@ -138,6 +147,7 @@ export function planTidy(fn: FunctionRef, options: AwsOptions, have: Have): Plan
     addTidying(draft, found);
     addUnmarking(draft, found);
   }
+  addUploadsTidying(draft);
   return makePlan('aws', fn.name, draft.steps, placeOf(have));
 }
 

@@ -5,12 +5,15 @@ import type {Have, RepositoryFound} from '../have.ts';
 import {repositoryName} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
 import {architectureOf} from '../settings.ts';
+import {addSending, type Sending} from './archive-bucket.ts';
 import {made, tagsFor, type Draft} from './draft.ts';
 
 /** What a function is given to run. */
 export interface Code {
   /** For the steps that write it. */
   readonly args: {readonly [key: string]: Arg};
+  /** Adds what has to come right before the step that writes it, whose further arguments it gives. */
+  readonly send: () => Sending;
   /** For the steps that wait until it is there. */
   readonly expected: {readonly image: string | null; readonly codeSha256?: string};
   /** The repository of an image; null for a zip archive. */
@@ -21,15 +24,21 @@ export interface Code {
   readonly differs: string;
 }
 
-/** Adds what brings an image to where Lambda takes it from; a zip archive is sent with the call itself. */
+/** Adds what brings an image to where Lambda takes it from; a zip archive is sent when it is written. */
 export function addCode(draft: Draft, fn: FunctionSpec): Code {
   const architecture = architectureOf(fn.platform);
   const {name} = draft;
   const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
   if (zip !== null) {
-    const {codeSha256, digest} = zip;
-    const args = {name, image: fn.image, codeSha256, archive: digest, architecture};
-    return {args, expected: {image: null, codeSha256}, uri: null, zip, differs: 'its code differs'};
+    const {codeSha256, digest, bytes} = zip;
+    return {
+      args: {name, image: fn.image, codeSha256, architecture},
+      send: () => addSending(draft, {codeSha256, bytes, source: {archive: digest}}),
+      expected: {image: null, codeSha256},
+      uri: null,
+      zip,
+      differs: 'its code differs',
+    };
   }
   const uri = addRepository(draft);
   const repository = repositoryOf(draft.options, draft.have);
@@ -39,7 +48,8 @@ export function addCode(draft: Draft, fn: FunctionSpec): Code {
   }
   const imageUri = {$join: [...(typeof uri === 'string' ? [uri] : [uri as {$ref: string}]), '@', fn.image]};
   const args = {name, image: fn.image, imageUri, architecture};
-  return {args, expected: {image: fn.image}, uri, zip: null, differs: 'its image differs'};
+  const send = (): Sending => ({args: {}, taken: () => {}});
+  return {args, send, expected: {image: fn.image}, uri, zip: null, differs: 'its image differs'};
 }
 
 const repositoryOf = (options: AwsOptions, have: Have): RepositoryFound | null =>

@@ -17,6 +17,7 @@ import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../set
 import {wantedTriggers} from '../wanted-triggers.ts';
 import {authOf} from './access.ts';
 import {planAdoption} from './adopt.ts';
+import {addUploadsTidying} from './archive-bucket.ts';
 import {addCode, type Code} from './code.ts';
 import {addSettled, made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive} from './live.ts';
@@ -46,6 +47,7 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
   addFunction(draft, fn, code);
   addTriggers(draft, fn, found);
   addUnneededPolicies(draft, fn);
+  addUploadsTidying(draft);
   const arm = architectureOf(fn.platform) === 'arm64';
   const {memoryMb} = fn.resources;
   return makePlan('aws', fn.name, draft.steps, {
@@ -227,9 +229,11 @@ function addFunction(draft: Draft, fn: FunctionSpec, code: Code): void {
   const expected = {configuration, ...code.expected, nonce: null};
   const reserved = addConcurrencyBefore(draft, fn, found);
   if (found === null) {
-    const args = {...code.args, configuration, tags: tagsFor(draft)};
+    const sending = code.send();
+    const args = {...code.args, ...sending.args, configuration, tags: tagsFor(draft)};
     add('create', 'lambda:CreateFunction', args, named(), 'the function is not there');
     add('created', 'lambda:WaitFunctionUpdated', {name, expected}, [], 'it cannot be published before');
+    sending.taken();
   } else {
     addUpdates({draft, fn, found, wanted, code, configuration, expected, named, publishes});
   }
@@ -314,12 +318,14 @@ function addUpdates({
     ...(moves ? [{path: 'options.repository', from, to}] : []),
   ];
   const before = configures ? {configuration, image: null, nonce: null} : null;
-  const args = {...code.args, expected: before, revision};
+  const sending = code.send();
+  const args = {...code.args, ...sending.args, expected: before, revision};
   add('code', 'lambda:UpdateFunctionCode', args, changes, code.differs);
   const imageUri = code.args['imageUri'] ?? null;
   const written = publishes ? expected : {configuration: null, ...code.expected, imageUri, nonce: null};
   const wait = {name, expected: written, after: revision};
   add('updated', 'lambda:WaitFunctionUpdated', wait, [], 'it cannot be published before');
+  sending.taken();
 }
 
 /**

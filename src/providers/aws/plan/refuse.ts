@@ -6,6 +6,7 @@ import type {FunctionFound, Have} from '../have.ts';
 import {toAwsCron} from '../cron.ts';
 import {OWN_VARIABLES, OWNER_TAG, repositoryName, roleName} from '../names.ts';
 import {managedRuntime, type ZipCode} from '../archive.ts';
+import {refuseArchiveBucket} from './archive-bucket.ts';
 import type {AwsOptions} from '../options.ts';
 import {isReference} from '../secrets.ts';
 import {architectureOf} from '../settings.ts';
@@ -162,7 +163,7 @@ export function refuseTaken({name}: FunctionRef, options: AwsOptions, have: Have
   const adopts = have.fn !== null && isToAdopt(have.fn, options);
   if (options.role === null && !adopts) taken('role', roleName(name, have.account.region), have.role?.tags);
   refusePackageType(name, options, have);
-  if (options.artifact === 'zip') return;
+  if (options.artifact === 'zip') return refuseArchiveBucket({name}, options, have);
   if (options.repository === null) {
     taken('repository', repositoryName(name), have.repository?.tags);
   } else if (have.ownRepository === null) {

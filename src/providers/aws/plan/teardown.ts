@@ -3,6 +3,7 @@ import {makePlan, type Plan} from '../../../core/plan.ts';
 import type {FunctionFound, Have} from '../have.ts';
 import {logGroupName, OWNER_TAG, repositoryName, roleName} from '../names.ts';
 import type {AwsOptions} from '../options.ts';
+import {addUploadsTidying} from './archive-bucket.ts';
 import {gone, openDraft, placeOf, type Draft} from './draft.ts';
 import {addTriggerTeardown} from './triggers.ts';
 import {addTidying} from './twins.ts';
@@ -27,6 +28,7 @@ export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): 
     }
     draft.add('function-gone', 'lambda:WaitFunctionDeleted', {name}, [], 'it uses its role until then');
   }
+  addUploadsTidying(draft);
   if (isOurs(have.repository)) {
     const repository = repositoryName(name);
     const why = 'thaw made it, for images of this function';
@@ -67,6 +69,7 @@ function planRelease(draft: Draft, found: FunctionFound): Plan {
     add(`cool-${version}`, op, {name, version}, gone('warm.min', version), 'thaw made it');
   }
   addTidying(draft, found);
+  addUploadsTidying(draft);
   const image =
     found.packageType === 'Zip'
       ? ''

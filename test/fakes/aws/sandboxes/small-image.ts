@@ -20,6 +20,8 @@ export interface SmallImageParts {
   readonly name?: string;
   /** Source of `handler.mjs`. */
   readonly handler?: string;
+  /** Further files beside the model, by their paths in the image. */
+  readonly files?: {readonly [path: string]: Buffer};
   /** Makes another image of the same parts. */
   readonly label?: string;
   /** Labels of the image's configuration. */
@@ -32,7 +34,7 @@ export interface SmallImageParts {
  */
 export async function makeSmallImage(
   layoutDir: string,
-  {name = 'credit-scoring', handler, label = 'first', labels = {}}: SmallImageParts = {},
+  {name = 'credit-scoring', handler, files = {}, label = 'first', labels = {}}: SmallImageParts = {},
 ): Promise<ImageOnDisk> {
   const model = await readFile(fixture('linear.onnx'));
   const manifest: ServeManifest = {
@@ -46,7 +48,7 @@ export async function makeSmallImage(
     outputs: [],
   };
   const layers: [LayerRole, {[path: string]: Buffer | string}][] = [
-    ['model', {'opt/thaw/model/linear.onnx': model}],
+    ['model', {'opt/thaw/model/linear.onnx': model, ...files}],
     ...(handler === undefined
       ? []
       : [['handler', {'opt/thaw/handler/handler.mjs': handler}] as [LayerRole, {[path: string]: string}]]),

@@ -14,6 +14,7 @@ import type {WireAnswer, WireRequest} from '../wire/message.ts';
 import type {Images} from './ecr.ts';
 import type {Roles} from './iam.ts';
 import type {LogSink} from './logs.ts';
+import type {Buckets} from './s3.ts';
 import {accessApi, isPublic} from './lambda/access-api.ts';
 import {concurrencyApi} from './lambda/concurrency-api.ts';
 import {functionsApi} from './lambda/functions-api.ts';
@@ -35,6 +36,7 @@ export interface LambdaSurroundings {
   readonly images: Images;
   readonly registry: () => FakeRegistry;
   readonly queues: () => Pick<Queues, 'attributes'>;
+  readonly buckets: () => Buckets;
   readonly logs: LogSink;
   /** Whether images are run; without, provisioned concurrency is there as soon as its time has come. */
   readonly runs: boolean;
@@ -66,7 +68,7 @@ const CODE_PATH = /^\/code\/([^/]+)\/([^/]+)$/;
 const URL_PATH = /^\/fn\/([^/]+)\/([^/]+)(\/.*)?$/;
 
 export function createLambda(around: LambdaSurroundings): Service & LambdaPlane {
-  const {cloud, roles, images, registry, queues, logs, runs} = around;
+  const {cloud, roles, images, registry, queues, buckets, logs, runs} = around;
   const {account, clock} = cloud;
   const functions = new Functions(cloud);
   const mappings = new Mappings(functions, cloud, roles, queues);
@@ -241,6 +243,7 @@ export function createLambda(around: LambdaSurroundings): Service & LambdaPlane 
         roles,
         images,
         registry,
+        buckets,
         tagsOfMapping: (arn) => mappings.tagsOf(arn),
         onChange: tend,
         onDelete: (name) => void fleet.end((unit) => unit.function === name),

@@ -56,9 +56,14 @@ export function restXml(client: object, namespace: string): Protocol {
         element('Code', escapeXml(code)) +
         element('Message', escapeXml(refusal.message)) +
         element('RequestId', requestId);
+      const {BucketRegion} = refusal.members;
       return {
         status,
-        headers: {'x-amz-request-id': requestId, 'content-type': 'application/xml'},
+        headers: {
+          'x-amz-request-id': requestId,
+          'content-type': 'application/xml',
+          ...(BucketRegion !== undefined && {'x-amz-bucket-region': BucketRegion}),
+        },
         body: head + element('Error', content),
       };
     },

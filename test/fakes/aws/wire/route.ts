@@ -9,6 +9,8 @@ interface Route {
   readonly labels: readonly string[];
   /** Parts of the query that belong to the operation's place; null: it must be there, whatever it is. */
   readonly query: readonly (readonly [name: string, value: string | null])[];
+  /** What tells it from operations at the same place. */
+  readonly id: string | null;
 }
 
 /** Finds operations by method, path and query, as their `http` traits say. */
@@ -24,7 +26,10 @@ export function createRouter(client: object) {
       const here = route.query.every(([name, value]) =>
         value === null ? query.has(name) : query.get(name) === value,
       );
-      if (match === null || !here) continue;
+      const id = query.get('x-id');
+      // Not every client sends it.
+      const isOther = id !== null && route.id !== null && id !== route.id;
+      if (match === null || !here || isOther) continue;
       const labels = route.labels.map((name, i) => [name, decodeURIComponent(match[i + 1] ?? '')] as const);
       return {
         operation: route.operation,
@@ -56,7 +61,7 @@ function routeOf(operation: OperationShape): Route | null {
     method,
     pattern: new RegExp(`^${source}/?$`),
     labels,
-    // `x-id` is for logs: not every client sends it.
+    id: parts.find(([name]) => name === 'x-id')?.[1] ?? null,
     query: parts.filter(([name]) => name !== 'x-id').map(([name, value]) => [name, value ?? null]),
   };
 }

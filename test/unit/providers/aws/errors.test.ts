@@ -42,6 +42,24 @@ describe('an error of AWS', () => {
     expect(error.message).toContain('iam:PassRole on arn:aws:iam::123456789012:role/thaw-x');
   });
 
+  it('names what S3 refused to Lambda, which fetches an archive for the caller', () => {
+    const message =
+      'Your access has been denied by S3, please make sure your request credentials have permission to GetObject for artifacts/thaw/x/ab.zip. S3 Error Code: AccessDenied. S3 Error Message: Access Denied';
+    const {code, facts} = explain(sdkError('AccessDeniedException', message, 403));
+    expect([code, facts['action'], facts['resource']]).toEqual([
+      'PERMISSION_DENIED',
+      's3:GetObject',
+      'artifacts/thaw/x/ab.zip',
+    ]);
+  });
+
+  it('names a bucket as S3 quotes it', () => {
+    const message =
+      'User: arn:aws:iam::123456789012:user/ada is not authorized to perform: s3:ListBucket on resource: "arn:aws:s3:::artifacts" because no identity-based policy allows the s3:ListBucket action';
+    const {facts} = explain(sdkError('AccessDenied', message, 403));
+    expect([facts['action'], facts['resource']]).toEqual(['s3:ListBucket', 'arn:aws:s3:::artifacts']);
+  });
+
   it('names what was asked where AWS does not say it', () => {
     expect(explain(sdkError('AccessDenied', 'Access Denied', 403)).facts).toMatchObject(asked);
   });

@@ -32,6 +32,7 @@ export const nothing: Have = {
   role: null,
   repository: null,
   ownRepository: null,
+  archiveBucket: null,
   logs: null,
   triggers: {rules: [], mappings: [], buckets: [], queues: []},
 };
@@ -44,6 +45,7 @@ export function version(number: string, fn: FunctionSpec = spec, nonce: string |
     at: '2026-11-23T00:00:00.000Z',
     image: fn.image,
     settings,
+    codeBytes: fn.archive?.bytes ?? 0,
     state: 'Active',
     ours: false,
     nonce,

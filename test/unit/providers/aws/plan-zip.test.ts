@@ -4,9 +4,10 @@ import {digestOf} from '../../../../src/core/digest.ts';
 import type {FunctionSpec} from '../../../../src/core/function.ts';
 import type {FunctionFound} from '../../../../src/providers/aws/have.ts';
 import {parseOptions} from '../../../../src/providers/aws/options.ts';
-import {planChill} from '../../../../src/providers/aws/plan/chill.ts';
+import {planChill, planTidy} from '../../../../src/providers/aws/plan/chill.ts';
 import {planDeploy} from '../../../../src/providers/aws/plan/deploy.ts';
 import {planRollback} from '../../../../src/providers/aws/plan/rollback.ts';
+import {planTeardown} from '../../../../src/providers/aws/plan/teardown.ts';
 import {wantedSettings} from '../../../../src/providers/aws/settings.ts';
 import {changesOf, deployed, IMAGE_B, NAME, nothing, opsOf, ROLE, site, spec, version} from './found.ts';
 
@@ -148,5 +149,71 @@ describe('a zip archive', () => {
       'UpdateFunctionConfiguration',
     ]);
     expect(back.steps[0]?.args).toMatchObject({from: '1', codeSha256: sha('first'), expected: null});
+  });
+});
+
+describe('a zip archive that is too large for a request', () => {
+  const bucket = 'team-artifacts';
+  const through = parseOptions({artifact: 'zip', bucket});
+  const empty = {state: 'there', left: []} as const;
+  const large = (fn: FunctionSpec): FunctionSpec => ({...fn, archive: {...fn.archive!, bytes: 60_000_000}});
+  const keyOf = (text: string): string => `thaw/${NAME}/${digestOf(text).slice(7)}.zip`;
+
+  it('lies in a bucket for as long as it takes', () => {
+    const plan = planDeploy(large(zipped), through, {...nothing, archiveBucket: empty});
+    expect(opsOf(plan).slice(4, 8)).toEqual([
+      'PutObject',
+      'CreateFunction',
+      'WaitFunctionUpdated',
+      'DeleteObject',
+    ]);
+    const args = (id: string) => plan.steps.find((step) => step.id === id)?.args;
+    const where = {bucket, key: keyOf('first')};
+    expect(args('upload')).toMatchObject({...where, archive: digestOf('first'), codeSha256: sha('first')});
+    expect(args('create')).toMatchObject({...where, version: {$ref: 'upload.version'}});
+    expect(args('create')).not.toHaveProperty('archive');
+    expect(args('uploaded')).toMatchObject(where);
+  });
+
+  it.each([
+    [50 * 2 ** 20, false],
+    [50 * 2 ** 20 + 1, true],
+  ])('of %s bytes: %s', (bytes, isLarge) => {
+    const fn = {...other, archive: {...archiveOf('second'), bytes}};
+    const plan = planDeploy(fn, through, {...there(), archiveBucket: empty});
+    expect(opsOf(plan).includes('PutObject')).toBe(isLarge);
+  });
+
+  it('leaves nothing to do where it is there, but to delete what was left in the bucket', () => {
+    const have = {...there(large(zipped)), archiveBucket: empty};
+    expect(planDeploy(large(zipped), through, have).steps).toEqual([]);
+    const left = {...have, archiveBucket: {...empty, left: [keyOf('old')]}};
+    expect(changesOf(planDeploy(large(zipped), through, left))).toEqual(['DeleteObject upload']);
+    expect(changesOf(planTidy({name: NAME}, through, left))).toEqual(['DeleteObject upload']);
+    expect(changesOf(planTeardown({name: NAME}, through, left))).toContain('DeleteObject upload');
+  });
+
+  it('deletes once what an earlier deploy has left of the same bytes', () => {
+    const left = {...empty, left: [keyOf('second'), keyOf('old')]};
+    const plan = planDeploy(large(other), through, {...there(large(zipped)), archiveBucket: left});
+    const deleted = plan.steps.filter(({op}) => op === 's3:DeleteObject').map(({args}) => args['key']);
+    expect(deleted).toEqual([keyOf('second'), keyOf('old')]);
+  });
+
+  it('goes through it for a cold start of older code, too, and is refused without one', () => {
+    const versions = [version('1', large(zipped)), version('2', other)];
+    const have = there(other, {versions, live: '1'});
+    const {plan} = planChill({name: NAME}, through, {...have, archiveBucket: empty});
+    expect(opsOf(plan).slice(0, 4)).toEqual([
+      'PutObject',
+      'UpdateFunctionCode',
+      'WaitFunctionUpdated',
+      'DeleteObject',
+    ]);
+    expect(plan.steps[0]?.args).toMatchObject({from: '1', key: keyOf('first')});
+    const message = 'has 60.0 MB, and Lambda takes 52.4 MB in a request: it has to go through a bucket';
+    expect(() => planChill({name: NAME}, options, have)).toThrow(message);
+    const absent = {...have, archiveBucket: {state: 'absent'} as const};
+    expect(() => planChill({name: NAME}, through, absent)).toThrow('there is no bucket team-artifacts');
   });
 });

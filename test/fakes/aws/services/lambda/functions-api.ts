@@ -1,12 +1,13 @@
 import type * as Lambda from '@aws-sdk/client-lambda';
 import {randomUUID} from 'node:crypto';
-import {pageOf, type Cloud, type Handlers} from '../../cloud.ts';
+import {pageOf, type Call, type Cloud, type Handlers} from '../../cloud.ts';
 import {Refusal} from '../../refusal.ts';
 import {readManifest} from '../../sandboxes/image-files.ts';
 import {readZip} from '../../sandboxes/zip-files.ts';
 import type {FakeRegistry} from '../../../../unit/image/registry/fake-registry.ts';
 import type {Images} from '../ecr.ts';
 import type {Roles} from '../iam.ts';
+import type {Buckets} from '../s3.ts';
 import {functionArn, parseTarget} from './names.ts';
 import {ALIAS_RULES, CREATE_RULES, hold, SETTINGS_RULES, type Settings} from './rules.ts';
 import {
@@ -27,6 +28,7 @@ export interface Surroundings {
   readonly roles: Roles;
   readonly images: Images;
   readonly registry: () => FakeRegistry;
+  readonly buckets: () => Buckets;
   /** Null: it is the ARN of something else. */
   readonly tagsOfMapping: (arn: string | undefined) => Map<string, string> | null;
   /** Called when sandboxes of a function may be of what is no more. */
@@ -38,18 +40,20 @@ const SNAPSTART_LABEL = 'com.amazonaws.lambda.feature.snapstart';
 
 const invalid = (message: string): Refusal => new Refusal('InvalidParameterValueException', message);
 
-/** docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 50 MB in a request, 250 MB unzipped. */
-const ZIP_BYTES_MAX = 52_428_800;
+/**
+ * docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 50 MB in a request, which is base64 there
+ * (troubleshooting-deployment.html), so that a request has 70167211 bytes; 250 MB unzipped.
+ */
+const REQUEST_BYTES_MAX = 70_167_211;
 const UNZIPPED_BYTES_MAX = 262_144_000;
 
+function checkRequest(operation: string, {headers}: Call): void {
+  if (Number(headers['content-length'] ?? 0) < REQUEST_BYTES_MAX) return;
+  const message = `Request must be smaller than ${REQUEST_BYTES_MAX} bytes for the ${operation} operation`;
+  throw new Refusal('RequestEntityTooLargeException', message, {status: 413});
+}
+
 function checkZip(bytes: Uint8Array): void {
-  if (bytes.length > ZIP_BYTES_MAX) {
-    throw new Refusal(
-      'RequestEntityTooLargeException',
-      `Request must be smaller than ${ZIP_BYTES_MAX} bytes for the operation`,
-      {status: 413},
-    );
-  }
   let unzippedBytes = 0;
   try {
     unzippedBytes = readZip(bytes).reduce((sum, {content}) => sum + content.length, 0);
@@ -63,7 +67,7 @@ function checkZip(bytes: Uint8Array): void {
 
 /** Creating, changing, publishing, reading and deleting functions. */
 export function functionsApi(functions: Functions, around: Surroundings): Handlers {
-  const {cloud, roles, images, registry} = around;
+  const {cloud, roles, images, registry, buckets} = around;
   const {account, clock, paces, pageSize} = cloud;
 
   /** Functions have tags, and so do their event source mappings. */
@@ -100,11 +104,18 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
     return {kind: 'image', uri, ...found};
   };
 
-  const codeOf = ({ImageUri, ZipFile}: Pick<Lambda.FunctionCode, 'ImageUri' | 'ZipFile'>): Code => {
+  const codeOf = ({ImageUri, ZipFile, ...where}: Lambda.FunctionCode): Code => {
     if (ImageUri !== undefined) return imageOf(ImageUri);
-    if (ZipFile === undefined) throw invalid('the fake takes code as an image or as a zip in the request');
-    checkZip(ZipFile);
-    return {kind: 'zip', bytes: ZipFile};
+    if ([ZipFile, where.S3Bucket].every((each) => each === undefined)) {
+      throw invalid('Please provide a source for function code.');
+    }
+    if (ZipFile !== undefined && where.S3Bucket !== undefined) {
+      throw invalid('Please do not provide other FunctionCode parameters when providing a ZipFile.');
+    }
+    const {S3Bucket: Bucket, S3Key: Key, S3ObjectVersion: VersionId} = where;
+    const bytes = ZipFile ?? buckets().fetchCode({Bucket, Key, VersionId});
+    checkZip(bytes);
+    return {kind: 'zip', bytes};
   };
 
   /** What is found out of an image only after the call. */
@@ -212,7 +223,8 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
   };
 
   return {
-    CreateFunction(input: Lambda.CreateFunctionRequest): Lambda.FunctionConfiguration {
+    CreateFunction(input: Lambda.CreateFunctionRequest, call: Call): Lambda.FunctionConfiguration {
+      checkRequest('CreateFunction', call);
       const {FunctionName: name = '', PackageType: packageType = 'Zip'} = input;
       hold(CREATE_RULES, input, account);
       checkSettings(input);
@@ -313,7 +325,8 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
       return functions.render(fn, fn.latest, null);
     },
 
-    UpdateFunctionCode(input: Lambda.UpdateFunctionCodeRequest): Lambda.FunctionConfiguration {
+    UpdateFunctionCode(input: Lambda.UpdateFunctionCodeRequest, call: Call): Lambda.FunctionConfiguration {
+      checkRequest('UpdateFunctionCode', call);
       const fn = functions.writable(parseTarget(input.FunctionName), input.RevisionId);
       const code = codeOf(input);
       if ((code.kind === 'image') !== (fn.packageType === 'Image')) {
