@@ -34,7 +34,7 @@ export function settingsBeyond(limits: Limits, settings: Settings, provider: str
       message: `${provider} keeps no instances ready by a schedule`,
     });
   }
-  problems.push(...triggersBeyond(limits, settings.triggers, provider));
+  problems.push(...triggersBeyond(limits, settings, provider));
   for (const [name, source] of Object.entries(settings.secrets)) {
     const store = source.slice(0, source.indexOf(':'));
     if (source === 'env' || limits.secretStores.includes(store)) continue;
@@ -54,7 +54,8 @@ export function settingsBeyond(limits: Limits, settings: Settings, provider: str
 }
 
 /** Triggers, and what is said of them, that a provider does not have; and those that stand there twice. */
-function triggersBeyond(limits: Limits, triggers: readonly Trigger[], provider: string): Problem[] {
+function triggersBeyond(limits: Limits, settings: Settings, provider: string): Problem[] {
+  const {triggers, maxInstances, concurrency} = settings;
   return triggers.flatMap((trigger, index): Problem[] => {
     const kind = kindOf(trigger);
     const path = ['triggers', index];
@@ -67,6 +68,14 @@ function triggersBeyond(limits: Limits, triggers: readonly Trigger[], provider: 
       ...(twin < 0 ? [] : [{path, message: `is there already: triggers.${twin}`}]),
       ...(trigger.kind === 'http' && !limits.auth.includes(trigger.auth)
         ? [{path: [...path, 'http', 'auth'], message: `${provider} has no auth ${trigger.auth}`}]
+        : []),
+      ...(trigger.kind === 'event' && (trigger.maximumConcurrency ?? 0) > maxInstances * concurrency
+        ? [
+            {
+              path: [...path, kind, 'maximumConcurrency'],
+              message: `calls ${trigger.maximumConcurrency} at a time, more than scaling.max ${maxInstances} takes`,
+            },
+          ]
         : []),
       ...optionsSaid(trigger)
         .filter((option) => !known.includes(option))

@@ -149,8 +149,11 @@ function limitProblems(config: Config, bounds: ReadonlyMap<string, Bounds>, docu
     const known = bounds.get(name);
     if (!known) return [];
     const beyond = settingsBeyond(known.limits, settings, name);
-    const unknown = beyond.some(({path}) => path[0] === 'triggers');
-    const refused = unknown ? [] : known.triggerProblems(settings.triggers);
+    // Of a trigger that it does not have, a provider has nothing to say.
+    const unknown = beyond.flatMap(({path}) => (path[0] === 'triggers' ? [path[1]] : []));
+    const refused = known
+      .triggerProblems(settings.triggers)
+      .filter(({path}) => path[0] !== 'triggers' || !unknown.includes(path[1]));
     return [...beyond, ...refused].map((problem) => {
       const {path} = problem;
       // A list of triggers stands in one place or the other, also where a member of one of them is missing.

@@ -81,6 +81,29 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
     expect(aws.writes()).toEqual([]);
   });
 
+  it('says where in the file a trigger stands that Lambda would not take', async () => {
+    const triggers = `triggers:
+  - sqs: {name: orders, batchSize: 50, filter: [{body: {kind: order}}]}
+  - kinesis: {name: clicks, maximumConcurrency: 2}
+`;
+    await writeFile(join(bench.dir, 'project', 'wrong.yaml'), `${CONFIG}${triggers}`);
+    const {code, stderr} = await thaw(['plan', 'aws', '--config', 'wrong.yaml']);
+    expect(code).toBe(3);
+    for (const problem of [
+      'wrong.yaml:9:5  triggers.0.sqs.batchWindow: must be 1s or more where batchSize is more than 10',
+      'wrong.yaml:9:63  triggers.0.sqs.filter.0.body.kind: must be a list of what it may be, as ["order"]',
+      'wrong.yaml:10:49  triggers.1.kinesis.maximumConcurrency: aws takes batchSize, batchWindow, starting',
+    ]) {
+      expect(stderr).toContain(problem);
+    }
+    expect(aws.requests).toEqual([]);
+
+    await writeFile(join(bench.dir, 'project', 'wrong.yaml'), `${CONFIG}triggers: [{sqs: {name: orders}}]\n`);
+    const missing = await thaw(['plan', 'aws', '--config', 'wrong.yaml']);
+    expect(missing.code).toBe(3);
+    expect(missing.stderr).toContain('triggers.0.sqs.name: there is no queue orders in eu-central-1');
+  });
+
   it('plans with reads alone', async () => {
     const {code, stdout} = await thaw(['plan', 'aws']);
     expect(code).toBe(0);

@@ -43,7 +43,7 @@ export async function readRules(aws: Aws, name: string, context: Context): Promi
       const rule: RuleFound = {
         name: Name,
         schedule: ScheduleExpression,
-        enabled: State === 'ENABLED',
+        enabled: State !== 'DISABLED',
         targeted: target !== undefined,
         input: target?.Input ?? null,
       };

@@ -1,11 +1,9 @@
 import type {EventSourceMappingConfiguration, UpdateEventSourceMappingRequest} from '@aws-sdk/client-lambda';
 import {canonicalJson, type Json} from '../../core/json.ts';
-import {defaultSettings, type MappingSettings} from './wanted-triggers.ts';
+import {defaultSettings, serviceOf, type MappingSettings} from './wanted-triggers.ts';
 
 /** A record is tried again alone, if the answer says that it alone failed. */
 const PARTIAL_FAILURES = 'ReportBatchItemFailures';
-
-const serviceOf = (sourceArn: string): string => sourceArn.split(':')[2] ?? '';
 
 /** How a mapping is set, as Lambda tells it. */
 export function settingsOfMapping(mapping: EventSourceMappingConfiguration): MappingSettings {

@@ -46,9 +46,8 @@ export type WantedBucket = {
   readonly rules: readonly BucketRule[];
 };
 
-/** What shall call a function, in AWS's terms. */
+/** What shall call a function beside HTTP, in AWS's terms. */
 export type WantedTriggers = {
-  readonly http: readonly Json[];
   readonly rules: readonly WantedRule[];
   readonly mappings: readonly WantedMapping[];
   readonly buckets: readonly WantedBucket[];
@@ -77,12 +76,15 @@ export function bucketRuleOf({name, suffix = '', events = ['created']}: EventTri
 }
 
 /** The ARN of what a trigger names: an ARN is taken as it is, a name is of the same account and region. */
-function sourceArn(source: string, name: string, {partition, region, id}: Account): string {
+export function sourceArn(source: string, name: string, {partition, region, id}: Account): string {
   if (name.startsWith('arn:')) return name;
   if (source === 'kinesis') return `arn:${partition}:kinesis:${region}:${id}:stream/${name}`;
   // A table's stream has a name of its own, which only the table knows.
   return source === 'sqs' ? `arn:${partition}:sqs:${region}:${id}:${name}` : name;
 }
+
+/** Which service an ARN is of: `sqs`. */
+export const serviceOf = (arn: string): string => arn.split(':')[2] ?? '';
 
 /** Whether what an ARN names is in the function's region, as Lambda wants it. */
 export const isIn = ({region}: Account, arn: string): boolean => arn.split(':')[3] === region;
@@ -110,7 +112,6 @@ export const scheduledEvent = (input: Json): JsonObject => ({
 
 export function wantedTriggers(name: string, triggers: readonly Trigger[], account: Account): WantedTriggers {
   return {
-    http: triggers.flatMap((trigger) => (trigger.kind === 'http' ? [trigger] : [])),
     rules: triggers
       .flatMap((trigger) => (trigger.kind === 'schedule' ? [trigger] : []))
       .map(({cron, input}): WantedRule => {
@@ -139,6 +140,7 @@ function wantedMapping(trigger: EventTrigger, index: number, account: Account): 
   };
 }
 
+/** What happens to the same keys of a bucket is one rule, wherever thaw.yaml says it. */
 function wantedBuckets(triggers: readonly Trigger[]): WantedBucket[] {
   const all = eventTriggers(triggers, (source) => source === 's3').map(({trigger, index}) => ({
     index,
@@ -147,7 +149,14 @@ function wantedBuckets(triggers: readonly Trigger[]): WantedBucket[] {
   const names = [...new Set(all.map(({bucket}) => bucket))].sort();
   return names.map((bucket) => {
     const own = all.filter((each) => each.bucket === bucket);
-    return {bucket, index: own[0]?.index ?? 0, rules: sortedRules(own.map(({rule}) => rule))};
+    const rules = new Map<string, BucketRule>();
+    for (const {rule} of own) {
+      const {prefix, suffix} = rule;
+      const key = canonicalJson({prefix, suffix});
+      const events = [...(rules.get(key)?.events ?? []), ...rule.events].sort();
+      rules.set(key, {prefix, suffix, events});
+    }
+    return {bucket, index: own[0]?.index ?? 0, rules: sortedRules([...rules.values()])};
   });
 }
 

@@ -77,6 +77,25 @@ describe('events', () => {
     const [delivered] = await test.aws.deliver.object('uploads', 'in/a b.png');
     expect([delivered?.target, delivered?.failed]).toEqual([ARN, false]);
     expect(JSON.stringify(delivered?.event)).toContain('in/a+b.png');
+    expect(await test.aws.deliver.object('uploads', 'in/a.png', 'ObjectRemoved:Delete')).toEqual([]);
+    const theirs = (Events: ['s3:ObjectCreated:Put' | 's3:ObjectRemoved:*'], Value: string) =>
+      new S3Client(connection(test.aws)).send(
+        new PutBucketNotificationConfigurationCommand({
+          Bucket: 'uploads',
+          NotificationConfiguration: {
+            ...NotificationConfiguration,
+            TopicConfigurations: [
+              {
+                TopicArn: 'arn:aws:sns:eu-central-1:123456789012:new',
+                Events,
+                Filter: {Key: {FilterRules: [{Name: 'suffix', Value}]}},
+              },
+            ],
+          },
+        }),
+      );
+    await expect(theirs(['s3:ObjectCreated:Put'], '.png')).rejects.toThrow('ambiguously defined');
+    await theirs(['s3:ObjectRemoved:*'], '.png');
 
     const events = new Ev.EventBridgeClient(connection(test.aws));
     await events.send(new Ev.PutRuleCommand({Name: 'hourly', ScheduleExpression: 'rate(1 hour)'}));

@@ -186,4 +186,49 @@ describe('event source mappings', () => {
       [],
     );
   });
+
+  it('are changed in time, keep what is not said, and lose what is said to be empty', async () => {
+    const test = await openForTest(CONTROL_ONLY);
+    const FunctionName = await test.created();
+    const EventSourceArn = test.aws.queues.plant('orders', {VisibilityTimeout: '10'});
+    const PolicyArn = 'arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole';
+    await test.iam.send(new AttachRolePolicyCommand({RoleName: 'scoring-role', PolicyArn}));
+    await test.pass(9000);
+    const create = (change: Partial<L.CreateEventSourceMappingCommandInput> = {}) =>
+      test.lambda.send(new L.CreateEventSourceMappingCommand({FunctionName, EventSourceArn, ...change}));
+    expect((await refusal(create())).message).toBe(
+      'Queue visibility timeout: 10 seconds is less than Function timeout: 30 seconds',
+    );
+    expect((await refusal(create({EventSourceArn: `${EventSourceArn}-2`}))).message).toContain('NonExistent');
+    test.aws.queues.plant('orders');
+    const filtered = (...patterns: string[]) => ({Filters: patterns.map((Pattern) => ({Pattern}))});
+    for (const pattern of ['{"body": "order"}', '{"body": {"a": []}}', '{}', '[1]', 'order']) {
+      const error = await refusal(create({FilterCriteria: filtered(pattern)}));
+      expect(error.message).toBe('Invalid filter pattern definition.');
+    }
+    const six = Array.from({length: 6}, () => '{"body": [1]}');
+    expect((await refusal(create({FilterCriteria: filtered(...six)}))).message).toContain('exceed 5');
+
+    const FilterCriteria = filtered('{"body": [1]}');
+    const {UUID} = await create({FilterCriteria, ScalingConfig: {MaximumConcurrency: 3}});
+    const update = (change: Partial<L.UpdateEventSourceMappingCommandInput>) =>
+      test.lambda.send(new L.UpdateEventSourceMappingCommand({UUID, ...change}));
+    expect((await refusal(update({BatchSize: 5}))).name).toBe('ResourceInUseException');
+    await test.pass(4000);
+    expect(await update({BatchSize: 5})).toMatchObject({
+      State: 'Updating',
+      BatchSize: 5,
+      FilterCriteria,
+      ScalingConfig: {MaximumConcurrency: 3},
+    });
+    await test.pass(4000);
+    const emptied = await update({Enabled: false, FilterCriteria: {}, ScalingConfig: {}});
+    expect([emptied.State, emptied.FilterCriteria, emptied.ScalingConfig]).toEqual([
+      'Disabling',
+      undefined,
+      undefined,
+    ]);
+    await test.pass(4000);
+    expect((await update({Enabled: true})).State).toBe('Enabling');
+  });
 });

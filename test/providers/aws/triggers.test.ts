@@ -1,3 +1,4 @@
+import {EventBridge} from '@aws-sdk/client-eventbridge';
 import {Lambda} from '@aws-sdk/client-lambda';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
@@ -159,6 +160,23 @@ it('is given records as thaw.yaml says now, and again after somebody has changed
       {path: path('batchSize'), from: 1, to: 10},
       {path: path('enabled'), from: false, to: true},
     ]);
+
+    const hourly = {
+      ...wanted({}),
+      spec: {...base.spec, triggers: [{kind: 'schedule', cron: '0 * * * *'}] as const},
+    };
+    await desk.deploy(hourly);
+    const events = new EventBridge(connection(aws));
+    const {Rules: [{Name} = {}] = []} = await events.listRules({});
+    await events.disableRule({Name});
+    expect(changingSteps(await desk.deploy(hourly)).flatMap(({changes}) => changes)).toEqual([
+      {
+        path: 'triggers',
+        from: {'schedule.cron(0 * * * ? *)': {enabled: false}},
+        to: {'schedule.cron(0 * * * ? *)': true},
+      },
+    ]);
+    expect((await desk.plan(hourly)).steps).toEqual([]);
   } finally {
     await harness.close();
   }

@@ -24,6 +24,7 @@ const limits: Limits = {
     queue: ['batchSize', 'batchWindowMs', 'filter'],
     files: ['events'],
     bell: [],
+    pipe: ['maximumConcurrency'],
   },
   secretStores: ['vault'],
   scaleToZero: true,
@@ -283,6 +284,9 @@ providers:
     ]);
     expect(await problemsOf(text('  - queue: {name: jobs, batchSize: 11}'))).toEqual([
       '4:5 triggers.0.queue.batchWindow is needed',
+    ]);
+    expect(await problemsOf(text('  - pipe: {name: jobs, maximumConcurrency: 11}'))).toEqual([
+      '4:44 triggers.0.pipe.maximumConcurrency calls 11 at a time, more than scaling.max 10 takes',
     ]);
     const special = 'name: scoring\nmodel: {path: m.onnx}\nproviders:\n  elsewhere:\n    triggers:\n';
     expect(await problemsOf(`${special}      - queue: {name: jobs, batchSize: 11}\n`)).toEqual([

@@ -1,29 +1,26 @@
 import {ThawError} from '../../../core/errors.ts';
-import {sameJson, type Json} from '../../../core/json.ts';
+import {sameJson} from '../../../core/json.ts';
 import type {Change} from '../../../core/plan.ts';
 import type {BucketFound, Have} from '../have.ts';
 import {liveArn} from '../inspect-triggers.ts';
 import {callerSid} from '../names.ts';
 import {EVENTS_OF_FILES, overlap, type BucketRule, type WantedBucket} from '../wanted-triggers.ts';
 import type {Draft} from './draft.ts';
-import {OUTLIVES, type Between, type Named} from './callers.ts';
+import {OUTLIVES, saidOf, type Between, type Callers, type Named} from './callers.ts';
 
 /** Buckets: notifications of theirs, beside those that others have set up. */
 export function bucketsBetween(wanted: readonly WantedBucket[], {triggers}: Have): Between {
-  const listed = (bucket: string, {prefix, suffix, events}: BucketRule): Json => ({
-    kind: 'event',
-    source: 's3',
-    bucket,
-    prefix,
-    ...(suffix === '' ? {} : {suffix}),
-    ...(sameJson(events, [EVENTS_OF_FILES.created]) ? {} : {events}),
-  });
-  return {
-    from: triggers.buckets
-      .filter(({sid}) => sid !== null)
-      .flatMap(({bucket, rules}) => rules.map((rule) => listed(bucket, rule))),
-    to: wanted.flatMap(({bucket, rules}) => rules.map((rule) => listed(bucket, rule))),
-  };
+  const named = (buckets: readonly {bucket: string; rules: readonly BucketRule[]}[]): Callers =>
+    Object.fromEntries(
+      buckets.flatMap(({bucket, rules}) =>
+        rules.map(({prefix, suffix, events}) => {
+          const isUsual = sameJson(events, [EVENTS_OF_FILES.created]);
+          const keys = `${bucket}/${prefix}*${suffix}`;
+          return [`s3.${keys}`, saidOf(isUsual ? {} : {events})];
+        }),
+      ),
+    );
+  return {from: named(triggers.buckets.filter(({sid}) => sid !== null)), to: named(wanted)};
 }
 
 /** @throws ThawError PROVIDER_CONFLICT if S3 would refuse a notification for one that somebody else has set up */

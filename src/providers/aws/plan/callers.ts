@@ -1,11 +1,17 @@
-import type {Json} from '../../../core/json.ts';
+import type {Json, JsonObject} from '../../../core/json.ts';
 import type {Change} from '../../../core/plan.ts';
 
-/** What calls the function, as a reader of a plan sees it: what does now, and what shall. */
+/** What calls the function, each by its name with what is said of it, as a reader of a plan sees it. */
+export type Callers = {readonly [name: string]: Json};
+
+/** What calls the function now, and what shall. */
 export interface Between {
-  readonly from: readonly Json[];
-  readonly to: readonly Json[];
+  readonly from: Callers;
+  readonly to: Callers;
 }
+
+/** A caller of which nothing is to be said but that it is there. */
+export const saidOf = (options: JsonObject): Json => (Object.keys(options).length === 0 ? true : options);
 
 /** Gives a step the changes that no step has named yet. */
 export type Named = () => readonly Change[];

@@ -1,46 +1,52 @@
 import {ThawError} from '../../../core/errors.ts';
 import {canonicalJson, sameJson, type Json, type JsonObject} from '../../../core/json.ts';
 import {changesBetween, type Change} from '../../../core/plan.ts';
+import type {Account} from '../clients.ts';
 import type {Have, MappingFound} from '../have.ts';
 import {liveArn} from '../inspect-triggers.ts';
-import {defaultSettings, STREAMS, type MappingSettings, type WantedMapping} from '../wanted-triggers.ts';
+import {
+  defaultSettings,
+  serviceOf,
+  sourceArn,
+  STREAMS,
+  type MappingSettings,
+  type WantedMapping,
+} from '../wanted-triggers.ts';
 import {tagsFor, type Draft} from './draft.ts';
-import {OUTLIVES, type Between, type Named} from './callers.ts';
+import {OUTLIVES, saidOf, type Between, type Named} from './callers.ts';
 
 /** Queues and streams: event source mappings. One that somebody else made is theirs, and is there already. */
-export function mappingsBetween(wanted: readonly WantedMapping[], {triggers}: Have): Between {
+export function mappingsBetween(wanted: readonly WantedMapping[], {account, triggers}: Have): Between {
   const found = mapped(wanted, triggers.mappings);
-  const listed = (
-    source: string,
-    arn: string,
-    settings: MappingSettings,
-    startingPosition: string | null,
-    isKept: boolean,
-  ): Json => ({
-    kind: 'event',
-    source,
-    arn,
+  const named = (arn: string, settings: MappingSettings, position: string | null): [string, Json] => {
+    const isKept = found.some(({source}) => source === arn) && wanted.some((each) => each.arn === arn);
+    const isLatest = position === null || position === LATEST;
+    const options = {...unusual(arn, settings), ...(isLatest ? {} : {startingPosition: position})};
     // Of what stays, each setting that differs is a change of its own.
-    ...(isKept ? {} : unusual(source, settings)),
-    ...(isKept || (startingPosition ?? LATEST) === LATEST ? {} : {startingPosition}),
-  });
-  return {
-    from: found.map(({source: arn, settings, startingPosition}) => {
-      const isKept = wanted.some((each) => each.arn === arn);
-      return listed(arn.split(':')[2] ?? '', arn, settings, startingPosition, isKept);
-    }),
-    to: wanted.map(({source, arn, settings, startingPosition}) => {
-      const isKept = found.some((each) => each.source === arn);
-      return listed(source, arn, settings, startingPosition, isKept);
-    }),
+    return [nameOf(arn, account), saidOf(isKept ? {} : options)];
   };
+  return {
+    from: Object.fromEntries(
+      found.map(({source, settings, startingPosition}) => named(source, settings, startingPosition)),
+    ),
+    to: Object.fromEntries(
+      wanted.map(({arn, settings, startingPosition}) => named(arn, settings, startingPosition)),
+    ),
+  };
+}
+
+/** A source as a reader knows it: `sqs.orders`, or by its ARN where it is somebody else's. */
+function nameOf(arn: string, account: Account): string {
+  const source = serviceOf(arn);
+  const name = arn.split(/[:/]/).at(-1) ?? '';
+  return `${source}.${sourceArn(source, name, account) === arn ? name : arn}`;
 }
 
 const LATEST = 'LATEST';
 
 /** The settings that are not what they would be by themselves. */
-function unusual(source: string, settings: MappingSettings): JsonObject {
-  const usual: JsonObject = defaultSettings(source);
+function unusual(arn: string, settings: MappingSettings): JsonObject {
+  const usual: JsonObject = defaultSettings(serviceOf(arn));
   return Object.fromEntries(
     Object.entries(settings).filter(([setting, value]) => !sameJson(value, usual[setting])),
   );
@@ -54,7 +60,7 @@ const mapped = (wanted: readonly WantedMapping[], found: readonly MappingFound[]
 
 /** @throws ThawError PROVIDER_CONFLICT if somebody else's mapping is set otherwise than thaw.yaml says */
 export function addMappings(draft: Draft, wanted: readonly WantedMapping[], named: Named): void {
-  const {add, have} = draft;
+  const {have} = draft;
   const found = mapped(wanted, have.triggers.mappings);
   for (const {uuid, source} of found.filter((each) => !wanted.some((w) => w.arn === each.source))) {
     addUnmapping(draft, uuid, named(), `${source} is to call it no more`);
@@ -70,7 +76,7 @@ export function addMappings(draft: Draft, wanted: readonly WantedMapping[], name
     } else if (isElsewhere(each, there)) {
       addReplacement(draft, each, there);
     } else {
-      addUpdate(add, each, there);
+      addUpdate(draft, each, there);
     }
   }
 }
@@ -79,14 +85,13 @@ export function addMappings(draft: Draft, wanted: readonly WantedMapping[], name
 const isElsewhere = ({startingPosition}: WantedMapping, found: MappingFound): boolean =>
   startingPosition !== null && startingPosition !== found.startingPosition;
 
-const pathOf = ({source, name}: WantedMapping): string => `triggers.${source}.${name}`;
-
 /** Maps a stream anew, to begin at another position. */
 function addReplacement(draft: Draft, wanted: WantedMapping, found: MappingFound): void {
   const {startingPosition: to, name} = wanted;
+  const path = pathOf(draft, wanted);
   const changes = [
-    {path: `${pathOf(wanted)}.startingPosition`, from: found.startingPosition, to},
-    ...changesBetween(pathOf(wanted), found.settings, wanted.settings),
+    {path: `${path}.startingPosition`, from: found.startingPosition, to},
+    ...changesBetween(path, found.settings, wanted.settings),
   ];
   const meanwhile =
     to === LATEST
@@ -118,8 +123,11 @@ const settingsArg = (settings: MappingSettings) => ({
   filter: settings.filter.map((pattern) => canonicalJson(pattern)),
 });
 
-function addUpdate(add: Draft['add'], wanted: WantedMapping, {uuid, settings, state}: MappingFound): void {
-  const changes = changesBetween(pathOf(wanted), settings, wanted.settings);
+const pathOf = ({have}: Draft, {arn}: WantedMapping): string => `triggers.${nameOf(arn, have.account)}`;
+
+function addUpdate(draft: Draft, wanted: WantedMapping, {uuid, settings, state}: MappingFound): void {
+  const {add} = draft;
+  const changes = changesBetween(pathOf(draft, wanted), settings, wanted.settings);
   if (changes.length === 0) return;
   const settled = ['Enabled', 'Disabled'].includes(state);
   if (!settled) {

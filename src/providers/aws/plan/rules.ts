@@ -1,10 +1,10 @@
-import type {Json} from '../../../core/json.ts';
+import {canonicalJson, type Json} from '../../../core/json.ts';
 import type {FunctionFound, Have, RuleFound} from '../have.ts';
 import {liveArn} from '../inspect-triggers.ts';
 import {callerSid} from '../names.ts';
-import type {WantedRule} from '../wanted-triggers.ts';
+import {scheduledEvent, type WantedRule} from '../wanted-triggers.ts';
 import {tagsFor, type Draft} from './draft.ts';
-import {OUTLIVES, type Between, type Named} from './callers.ts';
+import {OUTLIVES, saidOf, type Between, type Named} from './callers.ts';
 
 /** Schedules: rules of EventBridge, each of which calls the function by the clock. */
 export function rulesBetween(
@@ -12,25 +12,28 @@ export function rulesBetween(
   found: FunctionFound | null,
   {triggers}: Have,
 ): Between {
-  const listed = ({schedule, input}: WantedRule, enabled: boolean): Json => ({
-    kind: 'schedule',
-    schedule,
-    ...(input === null ? {} : {input: handedOver(input)}),
-    ...(enabled ? {} : {enabled}),
-  });
+  const before = triggers.rules.filter(({name, targeted}) => targeted && mayCall(name, found));
+  // Of several at the same time each has a name of its own.
+  const isOneOf = (schedule: string): boolean =>
+    [before, wanted].some((rules) => rules.filter((each) => each.schedule === schedule).length > 1);
+  const named = ({name, schedule, input}: WantedRule, enabled: boolean): [string, Json] => {
+    const options = {
+      ...(input === null ? {} : {input: handedOver(input)}),
+      ...(enabled ? {} : {enabled}),
+    };
+    return [`schedule.${schedule}${isOneOf(schedule) ? ` ${name}` : ''}`, saidOf(options)];
+  };
   return {
-    from: triggers.rules
-      .filter(({name, targeted}) => targeted && mayCall(name, found))
-      .map((rule) => listed(rule, rule.enabled)),
-    to: wanted.map((rule) => listed(rule, true)),
+    from: Object.fromEntries(before.map((rule) => named(rule, rule.enabled))),
+    to: Object.fromEntries(wanted.map((rule) => named(rule, true))),
   };
 }
 
-/** What a rule's event carries; an event of somebody else's making as it is. */
+/** What the event that thaw makes carries; of somebody else's making the whole text. */
 function handedOver(input: string): Json {
   try {
-    const event = JSON.parse(input) as {readonly detail?: Json} | null;
-    return event?.detail ?? input;
+    const {detail = null} = JSON.parse(input) as {readonly detail?: Json};
+    return canonicalJson(scheduledEvent(detail)) === input ? detail : input;
   } catch {
     return input;
   }

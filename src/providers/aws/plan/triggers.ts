@@ -3,14 +3,14 @@ import {sameJson, type Json} from '../../../core/json.ts';
 import type {Change} from '../../../core/plan.ts';
 import type {FunctionFound, Have} from '../have.ts';
 import {wantedTriggers} from '../wanted-triggers.ts';
-import {accessBetween, addAccess} from './access.ts';
+import {accessBetween, addAccess, authOf} from './access.ts';
 import {addBuckets, addBucketTeardown, bucketsBetween} from './buckets.ts';
-import type {Between, Named} from './callers.ts';
+import type {Between, Callers, Named} from './callers.ts';
 import type {Draft} from './draft.ts';
 import {addMappings, addMappingTeardown, mappingsBetween} from './mappings.ts';
 import {addRules, addRuleTeardown, rulesBetween} from './rules.ts';
 
-const nullIfEmpty = (list: readonly Json[]): Json => (list.length === 0 ? null : list);
+const nullIfEmpty = (callers: Callers): Json => (Object.keys(callers).length === 0 ? null : callers);
 
 /**
  * Adds what lets the function be called: its URL, rules, event source mappings, notifications of buckets. What calls it
@@ -22,15 +22,19 @@ export function addTriggers(draft: Draft, fn: FunctionSpec, found: FunctionFound
   const {name, have} = draft;
   const wanted = wantedTriggers(name, fn.triggers, have.account);
   const url = found?.url ?? null;
-  const http: Between = {from: url === null ? [] : [{kind: 'http', auth: url.auth}], to: wanted.http};
+  const auth = authOf(fn.triggers);
+  const http: Between = {
+    from: url === null ? {} : {http: {auth: url.auth}},
+    to: auth === null ? {} : {http: {auth}},
+  };
   const all = [
     http,
     rulesBetween(wanted.rules, found, have),
     mappingsBetween(wanted.mappings, have),
     bucketsBetween(wanted.buckets, have),
   ];
-  const from = all.flatMap((each) => each.from);
-  const to = all.flatMap((each) => each.to);
+  const from: Callers = Object.assign({}, ...all.map((each) => each.from));
+  const to: Callers = Object.assign({}, ...all.map((each) => each.to));
   let unnamed: readonly Change[] = sameJson(from, to)
     ? accessBetween(fn, found)
     : [{path: 'triggers', from: nullIfEmpty(from), to: nullIfEmpty(to)}];

@@ -69,11 +69,19 @@ describe('a schedule', () => {
       'detail-type': 'Scheduled Event',
       detail: {rows: [1]},
     });
-    expect(plan.steps[0]?.changes[0]?.to).toContainEqual({
-      kind: 'schedule',
-      schedule: 'cron(0 3 * * ? *)',
-      input: {rows: [1]},
-    });
+    const {from, to} = plan.steps[0]?.changes[0] ?? {};
+    const key = 'schedule.cron(0 3 * * ? *)';
+    const other = plan.steps[0]?.args['rule'] as string;
+    const http = {auth: 'iam'};
+    expect(from).toEqual({http, [`${key} ${RULE}`]: true});
+    expect(to).toEqual({http, [`${key} ${RULE}`]: true, [`${key} ${other}`]: {input: {rows: [1]}}});
+
+    const changed = having({rules: [{...rule, input: '[1]'}]}, {statements});
+    const [back] = planDeploy(wanted, options, changed).steps[0]?.changes ?? [];
+    expect([back?.from, back?.to]).toEqual([
+      {http, [key]: {input: '[1]'}},
+      {http, [key]: true},
+    ]);
   });
 });
 
@@ -104,11 +112,10 @@ describe('a queue or a stream', () => {
     const said = {batchSize: 20, batchWindowMs: 5000, maximumConcurrency: 4, filter};
     const plan = planDeploy(withTriggers(event('sqs', 'orders', said)), options, site());
     expect(plan.steps[1]?.args['settings']).toMatchObject({...said, filter: ['{"body":{"kind":["order"]}}']});
-    expect(plan.steps[1]?.changes[0]?.to).toContainEqual({
-      kind: 'event',
-      source: 'sqs',
-      arn: QUEUE,
-      ...said,
+    expect(plan.steps[1]?.changes[0]).toEqual({
+      path: 'triggers',
+      from: {http: {auth: 'iam'}},
+      to: {http: {auth: 'iam'}, 'sqs.orders': said},
     });
   });
 
@@ -238,6 +245,10 @@ describe('a bucket', () => {
     expect(planDeploy(more, options, site()).steps[1]?.args['rules']).toEqual([
       {prefix: 'images/', suffix: '.jpg', events: ['s3:ObjectCreated:*', 's3:ObjectRemoved:*']},
       {prefix: 'texts/', suffix: '', events: created},
+    ]);
+    const twice = withTriggers(event('s3', 'uploads'), event('s3', 'uploads', {events: ['removed']}));
+    expect(planDeploy(twice, options, site()).steps[1]?.args['rules']).toEqual([
+      {prefix: '', suffix: '', events: ['s3:ObjectCreated:*', 's3:ObjectRemoved:*']},
     ]);
   });
 
