@@ -152,15 +152,18 @@ export async function askFor<T>(
 const READ_MS_MAX = 30_000;
 const READ_WAIT_MS = {first: 300, max: 3000};
 
-/** Reads from AWS: what passes is tried again for half a minute. */
+/** Reads from AWS: what passes is tried again, once in any case, and for half a minute. */
 export async function look<T>(asked: Asked, {ports, signal}: Looking, call: () => Promise<T>): Promise<T> {
   const {clock} = ports;
   const untilMs = clock.monotonicMs() + READ_MS_MAX;
+  // A call that is never answered may take all of that time.
+  let again = false;
   for (let waitMs = READ_WAIT_MS.first; ; waitMs = Math.min(READ_WAIT_MS.max, waitMs * 2)) {
     try {
       return await ask(asked, signal, call);
     } catch (error) {
-      if (!isTransient(error) || clock.monotonicMs() >= untilMs) throw error;
+      if (!isTransient(error) || (again && clock.monotonicMs() >= untilMs)) throw error;
+      again = true;
       await clock.sleep(waitMs, signal);
     }
   }

@@ -28,9 +28,6 @@ export type MakeOp = (
   retry?: Retry,
 ) => {readonly retry: Retry; run(context: OpContext, args: JsonObject): Promise<Outputs>};
 
-/** Waits may last: what passes is tried again for as long. */
-export const WAITING: Retry = {when: isTransient, firstMs: 500, maxMs: 5000, forMs: 900_000};
-
 export function createMakeOp(openAws: OpenAws): MakeOp {
   return (run, retry = PATIENTLY) => ({
     retry,
@@ -58,7 +55,8 @@ const POLL_FIRST_MS = 300;
 const POLL_MAX_MS = 3000;
 
 /**
- * Asks again and again until there is an answer other than null.
+ * Asks again and again until there is an answer other than null. Waits may last: failures that pass count from when AWS
+ * was last heard of.
  *
  * @throws ThawError WAIT_TIMED_OUT
  */
@@ -68,14 +66,21 @@ export async function poll<T extends Json>(
   forMs: number,
   read: () => Promise<T | null>,
 ): Promise<T> {
-  const untilMs = ports.clock.monotonicMs() + forMs;
+  const {clock} = ports;
+  const untilMs = clock.monotonicMs() + forMs;
+  let heardMs = clock.monotonicMs();
   for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.5)) {
-    const answer = await read();
-    if (answer !== null) return answer;
-    if (ports.clock.monotonicMs() >= untilMs) {
+    try {
+      const answer = await read();
+      if (answer !== null) return answer;
+      heardMs = clock.monotonicMs();
+    } catch (error) {
+      if (!isTransient(error) || clock.monotonicMs() - heardMs >= PATIENTLY.forMs) throw error;
+    }
+    if (clock.monotonicMs() >= untilMs) {
       throw new ThawError('WAIT_TIMED_OUT', `${what} took longer than ${forMs / 1000} s`, {what, forMs});
     }
-    await ports.clock.sleep(waitMs, signal);
+    await clock.sleep(waitMs, signal);
   }
 }
 

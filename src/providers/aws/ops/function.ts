@@ -14,18 +14,17 @@ import {
   type Expected,
   type Latest,
 } from '../configuration.ts';
+import type {Aws} from '../clients.ts';
 import {unless} from '../errors.ts';
 import {imageOf, imageUriOf} from '../inspect.ts';
 import {NONCE_VARIABLE, OWNER_TAG} from '../names.ts';
 import {readSecret} from '../secrets.ts';
-import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+import {changedMeanwhile, poll, type Job, type MakeOp} from './arguments.ts';
 
 /** Images of several gigabytes take minutes to be made ready. */
 const UPDATE_MS_MAX = 900_000;
 /** For so long it may be that a write is not to be seen. */
 const STALE_MS_MAX = 5000;
-/** Archives have 50 MB at most, and lines may be slow. */
-const ARCHIVE_MS_MAX = 600_000;
 
 /** The function itself: what CreateFunction and the calls that change it write. */
 export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
@@ -49,7 +48,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           Tags: {...(args['tags'] as {[key: string]: string})},
           Publish: false,
         },
-        {...how, ...timeFor(code)},
+        {...how, ...timeFor(code, job.aws)},
       ),
     );
   }),
@@ -95,7 +94,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           Publish: false,
           ...revisionOf(args['revision'] ?? found.RevisionId ?? null),
         },
-        {...how, ...timeFor(code)},
+        {...how, ...timeFor(code, job.aws)},
       ),
     );
   }),
@@ -124,7 +123,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       const isNew = RevisionId !== args['after'] || clock.monotonicMs() - startedMs >= STALE_MS_MAX;
       return settled && isNew ? {revision: RevisionId} : null;
     });
-  }, WAITING),
+  }),
 
   'lambda:DeleteFunction': op(async (job) => {
     const {text, args, how} = job;
@@ -144,7 +143,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     return poll(job, `the deletion of ${name}`, UPDATE_MS_MAX, async () =>
       (await readLatest(job)) === null ? {} : null,
     );
-  }, WAITING),
+  }),
 
   'lambda:PutFunctionConcurrency': op(async (job) => {
     const {text, args, how} = job;
@@ -190,8 +189,8 @@ const expectedCode = (args: JsonObject): {readonly image: string | null; readonl
 type SentCode = {readonly ImageUri: string} | {readonly ZipFile: Uint8Array};
 
 /** How long a call may take that sends an archive. */
-const timeFor = (code: SentCode): {readonly requestTimeout?: number} =>
-  'ZipFile' in code ? {requestTimeout: ARCHIVE_MS_MAX} : {};
+const timeFor = (code: SentCode, {archiveMs}: Aws): {readonly requestTimeout?: number} =>
+  'ZipFile' in code ? {requestTimeout: archiveMs} : {};
 
 /** The code that a step is to write: an image by its name, a zip archive by its bytes. */
 async function codeOf(job: Job): Promise<SentCode> {
@@ -218,7 +217,7 @@ async function fetchCode({text, how, ask, aws, context, signal}: Job, version: s
     const message = `Lambda does not say where the code of ${resource} is`;
     throw new ThawError('PROVIDER_REFUSED', message, {provider: 'aws', resource});
   }
-  const request = {url, timeoutMs: ARCHIVE_MS_MAX, signal};
+  const request = {url, timeoutMs: aws.archiveMs, signal};
   const {status, body, error} = await context.ports.http(request);
   const found = createHash('sha256').update(body).digest('base64');
   if (status === 200 && error === null && found === text('codeSha256')) return body;

@@ -2,7 +2,7 @@ import type {LambdaFunctionConfiguration} from '@aws-sdk/client-s3';
 import type {Op} from '../../../core/driver.ts';
 import {nameOf} from '../errors.ts';
 import {notificationId} from '../names.ts';
-import {poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+import {poll, type Job, type MakeOp} from './arguments.ts';
 
 const MAPPING_MS_MAX = 300_000;
 const TARGET = 'live';
@@ -74,14 +74,24 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       const state = await readMappingState(job, uuid);
       return state === 'Enabled' || state === 'Disabled' ? {} : null;
     });
-  }, WAITING),
+  }),
 
   'lambda:DeleteEventSourceMapping': op(async (job) => {
-    const {text, how} = job;
     const lambda = await job.aws.lambda();
-    await job.askFor('lambda:DeleteEventSourceMapping', text('uuid'), () =>
-      lambda.deleteEventSourceMapping({UUID: text('uuid')}, how),
-    );
+    const UUID = job.text('uuid');
+    // While it is being made or changed it is not deleted; while it is being deleted it is no more, either.
+    return poll(job, `a change of the event source mapping ${UUID}`, MAPPING_MS_MAX, async () => {
+      try {
+        await job.askFor('lambda:DeleteEventSourceMapping', UUID, () =>
+          lambda.deleteEventSourceMapping({UUID}, job.how),
+        );
+        return {};
+      } catch (error) {
+        if (nameOf(error) !== 'ResourceInUseException') throw error;
+        const state = await readMappingState(job, UUID);
+        return state === null || state === 'Deleting' ? {} : null;
+      }
+    });
   }),
 
   'lambda:WaitEventSourceMappingDeleted': op(async (job) => {
@@ -89,7 +99,7 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     return poll(job, `the deletion of the event source mapping ${uuid}`, MAPPING_MS_MAX, async () =>
       (await readMappingState(job, uuid)) === null ? {} : null,
     );
-  }, WAITING),
+  }),
 
   // What a bucket notifies of is one document: everything else in it stays as it is.
   's3:PutBucketNotification': op(async (job) => {
