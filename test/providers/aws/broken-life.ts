@@ -1,8 +1,9 @@
 import {expect} from 'vitest';
-import {messageOf} from '../../../src/core/errors.ts';
+import {messageOf, type ThawError} from '../../../src/core/errors.ts';
 import type {Fault} from '../../fakes/aws/faults.ts';
-import {openDesk} from '../conformance/desk.ts';
-import {openAwsHarness, type AwsHarness} from './harness.ts';
+import type {Fault as RegistryFault} from '../../unit/image/registry/fake-registry.ts';
+import {baseOf, openDesk, type Wanted} from '../conformance/desk.ts';
+import {NAME, openAwsHarness, type AwsHarness} from './harness.ts';
 import {lifeOf, lookAfter, plantSurroundings, type Stage} from './life.ts';
 
 /** Everything that can become of a request. */
@@ -128,4 +129,102 @@ async function liveBroken(
     expect(await lookAfter(harness, desk, stage), about()).toEqual(seen.get(stage));
   }
   return hit;
+}
+
+/** What a registry can do to a request that may be sent again. */
+const REGISTRY_KINDS: readonly RegistryFault[] = [
+  '429',
+  '500',
+  '500 half-way',
+  'reset before reading',
+  'reset half-way',
+  'reset after doing it',
+];
+
+/**
+ * Pushes an image over and over, each time with another request to the registry broken, until each was by every kind.
+ *
+ * @returns how many requests were broken
+ */
+export async function breakPushes(): Promise<number> {
+  const harness = await openAwsHarness({}, {runs: false, paces: PACES}, TIMES);
+  try {
+    const {aws} = harness;
+    const desk = openDesk(harness);
+    const base = baseOf(harness);
+    await desk.deploy(base);
+    const before = await desk.endState(base);
+    const {digest} = base.image.image;
+    const pushAnew = async (): Promise<number> => {
+      for (const kept of [aws.registry.blobs, aws.registry.manifests, aws.registry.links]) kept.clear();
+      const from = aws.registry.seen.length;
+      expect((await desk.deploy(base)).steps.map(({op}) => op)).toEqual(['ecr:PushImage']);
+      return aws.registry.seen.length - from;
+    };
+    const requests = await pushAnew();
+    for (const kind of REGISTRY_KINDS) {
+      for (let n = 0; n < requests; n++) {
+        aws.breakRegistry(n, kind);
+        const made = await pushAnew().catch((error: unknown) => {
+          throw new Error(`${kind} at request ${n} of the push: ${messageOf(error)}`);
+        });
+        // The first is refused for want of a password before it is done.
+        const isDone = n > 0 || kind !== 'reset after doing it';
+        expect(made > requests, `${kind} at request ${n} of the push was noticed`).toBe(isDone);
+        expect(aws.registry.manifests.has(`thaw/${NAME}@${digest}`)).toBe(true);
+        expect(await desk.endState(base)).toEqual(before);
+      }
+    }
+    return requests * REGISTRY_KINDS.length;
+  } finally {
+    await harness.close();
+  }
+}
+
+/** No command makes so many requests in vain before it gives up: some ten reads are tried at a time. */
+const TRIES_MAX = 150;
+
+/**
+ * Deploys over and over, each time with the network gone from another request on: the deploy gives up and says where, and
+ * run again with the network back it comes to the end that it always comes to.
+ *
+ * @returns at how many requests the network went
+ */
+export async function cutDeploys(wanted: (harness: AwsHarness) => Wanted): Promise<number> {
+  const harness = await openAwsHarness({}, {runs: false, paces: PACES}, TIMES);
+  try {
+    plantSurroundings(harness);
+    const {aws} = harness;
+    const desk = openDesk(harness);
+    const target = wanted(harness);
+    const stage: Stage = {name: 'deploy', run: () => desk.deploy(target), wanted: target, settled: true};
+    await stage.run(desk);
+    const end = await lookAfter(harness, desk, stage);
+    await desk.teardown(target);
+    for (let n = 0; ; n++) {
+      const before = aws.requests.length;
+      aws.faults.from(n, 'reset');
+      const error = await desk.deploy(target).then(
+        () => null,
+        (thrown: unknown) => thrown,
+      );
+      const made = aws.requests.length - before;
+      aws.faults.clear();
+      // All that a deploy asks for was asked for before.
+      if (error === null) return n;
+      const about = `the network gone from request ${n} on: ${messageOf(error)}`;
+      expect(error, about).toMatchObject({code: 'PROVIDER_UNREACHABLE'});
+      expect(made - n, about).toBeLessThan(TRIES_MAX);
+      const {step, done, of} = (error as ThawError).facts;
+      // Before anything is written there is no plan yet.
+      if (step !== undefined) expect(done, about).toBeLessThan(of as number);
+      expect(messageOf(error)).toMatch(/got no answer|cannot be reached/);
+      await stage.run(desk);
+      expect(await lookAfter(harness, desk, stage), about).toEqual(end);
+      await desk.teardown(target);
+      expect(await harness.inventory(), about).toEqual([]);
+    }
+  } finally {
+    await harness.close();
+  }
 }

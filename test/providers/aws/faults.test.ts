@@ -1,5 +1,6 @@
 import {expect, it} from 'vitest';
-import {breakLives, KINDS} from './broken-life.ts';
+import {baseOf} from '../conformance/desk.ts';
+import {breakLives, breakPushes, cutDeploys, KINDS} from './broken-life.ts';
 
 // Every request by one kind of fault or another; all requests by all kinds take minutes: test/parts/aws-faults.test.ts.
 it.each(['image', 'zip'])(
@@ -10,3 +11,11 @@ it.each(['image', 'zip'])(
   },
   300_000,
 );
+
+it('pushes the image, whichever request to the registry is broken', async () => {
+  expect(await breakPushes()).toBeGreaterThan(50);
+}, 300_000);
+
+it('gives up where the network is gone, and goes on once it is back, whenever in a deploy that was', async () => {
+  expect(await cutDeploys(baseOf)).toBeGreaterThan(30);
+}, 300_000);

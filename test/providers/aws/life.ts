@@ -14,6 +14,13 @@ export interface Stage {
 
 const TABLE = 'arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000';
 const BOUNDARY = 'arn:aws:iam::123456789012:policy/boundary';
+const TRIGGERS: readonly Trigger[] = [
+  {kind: 'http', auth: 'none'},
+  {kind: 'schedule', cron: '0 3 * * *'},
+  {kind: 'event', source: 'sqs', name: 'orders'},
+  {kind: 'event', source: 'dynamodb', name: TABLE},
+  {kind: 'event', source: 's3', name: 'uploads/images/'},
+];
 const WINDOW = {up: '0 8 * * 1-5', down: '0 18 * * 1-5', timezone: 'Europe/Berlin', min: 2};
 
 /** Puts there what belongs to others: what a life's triggers and secrets name. */
@@ -23,11 +30,10 @@ export function plantSurroundings({aws}: AwsHarness): void {
   aws.secrets.plant('team/model', JSON.stringify({key: 'of-the-secrets-manager-31415'}));
 }
 
-/** All that can be done with a function, from nothing to nothing: every operation that the driver has is in it. */
-export function lifeOf(harness: AwsHarness): readonly Stage[] {
+/** What a life comes to, step by step. */
+function wantedOf(harness: AwsHarness) {
   const first = baseOf(harness);
   const {spec, options} = first;
-  const isZip = options['artifact'] === 'zip';
   const second: Wanted = {
     ...first,
     image: harness.images[1],
@@ -37,17 +43,10 @@ export function lifeOf(harness: AwsHarness): readonly Stage[] {
       secrets: {KEY: `ssm:/${NAME}/key`, MODEL_KEY: 'secretsmanager:team/model#key'},
     },
   };
-  const triggers: Trigger[] = [
-    {kind: 'http', auth: 'none'},
-    {kind: 'schedule', cron: '0 3 * * *'},
-    {kind: 'event', source: 'sqs', name: 'orders'},
-    {kind: 'event', source: 'dynamodb', name: TABLE},
-    {kind: 'event', source: 's3', name: 'uploads/images/'},
-  ];
-  const called = {...second, spec: {...second.spec, triggers}};
-  const warm = {...called, spec: {...called.spec, warm: {min: 1, schedule: []}}};
-  const timed = {...called, spec: {...called.spec, warm: {min: 1, schedule: [WINDOW]}}};
-  const bounded: Wanted = {
+  const called: Wanted = {...second, spec: {...second.spec, triggers: TRIGGERS}};
+  const warm: Wanted = {...called, spec: {...called.spec, warm: {min: 1, schedule: []}}};
+  const timed: Wanted = {...called, spec: {...called.spec, warm: {min: 1, schedule: [WINDOW]}}};
+  const other: Wanted = {
     ...second,
     spec: {...second.spec, scaling: {maxInstances: 2000}},
     options: {
@@ -57,6 +56,16 @@ export function lifeOf(harness: AwsHarness): readonly Stage[] {
       logRetentionDays: null,
     },
   };
+  return {first, second, called, warm, timed, other};
+}
+
+/** A function with triggers of every kind, secrets, and instances that are kept ready, also by the clock. */
+export const fullOf = (harness: AwsHarness): Wanted => wantedOf(harness).timed;
+
+/** All that can be done with a function, from nothing to nothing. */
+export function lifeOf(harness: AwsHarness): readonly Stage[] {
+  const {first, second, called, warm, timed, other} = wantedOf(harness);
+  const isZip = first.options['artifact'] === 'zip';
   const deploy = (name: string, wanted: Wanted): Stage => ({
     name,
     run: (desk) => desk.deploy(wanted),
@@ -92,7 +101,7 @@ export function lifeOf(harness: AwsHarness): readonly Stage[] {
     },
     {name: 'cold start of what is warm', run: (desk) => desk.chill(timed), wanted: timed, settled: false},
     deploy('deploy after a cold start', timed),
-    deploy('deploy with other options', bounded),
+    deploy('deploy with other options', other),
     deploy('deploy of all at once', timed),
   ];
   return [

@@ -43,12 +43,13 @@ export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     if (await isPushed(job)) return;
     const reference = `${text('uri')}:${imageTag(digest)}`;
     const [username = '', password = ''] = await readToken(job);
-    const pushed = await context.ports.pushImage(
-      image,
-      {reference, username, password},
-      context.progress,
-      signal,
-    );
+    const to = {reference, username, password};
+    const pushed = await context.ports
+      .pushImage(image, to, context.progress, signal)
+      .catch(async (error: unknown) => {
+        if (await isDone(job, error)) return digest;
+        throw error;
+      });
     if (pushed !== digest) {
       const message = `${reference} has the digest ${pushed} in the registry instead of ${digest}`;
       throw new ThawError('CONTENT_MISMATCH', message, {reference, digest, found: pushed});
@@ -93,7 +94,33 @@ export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   }),
 });
 
-/** Whether an earlier attempt has come to its end: immutable tags take nothing twice. */
+/**
+ * Whether a push that was refused had been done before: immutable tags take nothing twice, be it that only the answer was
+ * lost.
+ *
+ * @throws ThawError PROVIDER_CONFLICT if the tag is of another image, which an immutable tag stays
+ */
+async function isDone(job: Job, error: unknown): Promise<boolean> {
+  if (!(error instanceof ThawError) || error.code !== 'PROVIDER_REFUSED') return false;
+  if (await isPushed(job)) return true;
+  const [name, digest] = [job.text('name'), job.text('image')];
+  const tag = imageTag(digest);
+  const ecr = await job.aws.ecr();
+  const found = await job.askFor('ecr:DescribeImages', name, () =>
+    ecr.describeImages({repositoryName: name, imageIds: [{imageTag: tag}]}, job.how),
+  );
+  const other = found?.imageDetails?.[0]?.imageDigest;
+  if (other === undefined) return false;
+  const message = `the tag ${tag} in ${name} is immutable and of another image, ${other}, so that ${digest} cannot be pushed under it`;
+  throw new ThawError(
+    'PROVIDER_CONFLICT',
+    message,
+    {provider: 'aws', reason: 'immutable-tag', repository: name, tag, found: other, image: digest},
+    {cause: error},
+  );
+}
+
+/** Whether an earlier attempt has come to its end. */
 async function isPushed({aws, text, how, askFor}: Job): Promise<boolean> {
   const ecr = await aws.ecr();
   const found = await askFor('ecr:DescribeImages', text('name'), () =>
