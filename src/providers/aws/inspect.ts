@@ -51,7 +51,7 @@ export async function inspectFunction(
   const {arn: _, ...rest} = account;
   const aws = openAws(context, {region: account.region, profile: options.profile});
   const fingerprint = fingerprintWith(fingerprintKey);
-  // Who brings a role or a repository along may not be allowed to look at others.
+  // Who brings a role or a repository along may not be allowed to look at others, and quotas are not everybody's to see.
   const [fn, rules, role, repository, ownRepository, logs, concurrency] = await Promise.all([
     readFunction(aws, name, fingerprint, context),
     readRules(aws, name, context),
@@ -62,7 +62,7 @@ export async function inspectFunction(
     ),
     options.repository === null ? null : readRepository(aws, options.repository, context),
     readLogGroup(aws, logGroupName(name), context),
-    readConcurrency(aws, context),
+    unlessDenied(true, readConcurrency(aws, context)),
   ]);
   const [mappings, buckets] = await Promise.all([
     readMappings(aws, name, account, context),
@@ -81,7 +81,7 @@ async function unlessDenied<T>(mayBeDenied: boolean, reading: Promise<T | null>)
   }
 }
 
-async function readConcurrency(aws: Aws, context: Context): Promise<Have['concurrency']> {
+async function readConcurrency(aws: Aws, context: Context): Promise<NonNullable<Have['concurrency']>> {
   const asked = {action: 'lambda:GetAccountSettings', resource: 'the account'};
   const lambda = await aws.lambda();
   const {AccountLimit} = await look(asked, context, () =>

@@ -116,7 +116,8 @@ describe('versions and aliases', () => {
     const absent = new L.UpdateAliasCommand({...alias, FunctionVersion: '8'});
     expect((await refusal(test.lambda.send(absent))).name).toBe('ResourceNotFoundException');
     expect(test.aws.inventory()).toContain('alias scoring:live');
-    await test.lambda.send(new L.DeleteFunctionCommand({FunctionName: name}));
+    const {$metadata} = await test.lambda.send(new L.DeleteFunctionCommand({FunctionName: name}));
+    expect($metadata.httpStatusCode).toBe(204);
     expect(test.aws.inventory().filter((each) => each.includes('scoring:'))).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 import {expect} from 'vitest';
+import {createAwsDriver} from '../../../src/providers/aws/driver.ts';
 import {messageOf, type ThawError} from '../../../src/core/errors.ts';
 import type {Fault} from '../../fakes/aws/faults.ts';
 import type {Fault as RegistryFault} from '../../unit/image/registry/fake-registry.ts';
@@ -8,12 +9,12 @@ import {lifeOf, lookAfter, plantSurroundings, type Stage} from './life.ts';
 
 /** Everything that can become of a request. */
 export const KINDS = ['throttle', '500', '503', 'reset', 'reset after', 'timeout'] as const;
-export type Kind = (typeof KINDS)[number];
+type Kind = (typeof KINDS)[number];
 
 /** Between two that are broken in one life, so many requests are left alone. */
 const GAP = 12;
 /** What is not answered by then is given up. */
-const TIMES = {answerMs: 120, archiveMs: 300};
+const TIMES = {answerMs: 150, archiveMs: 300};
 /** States last long enough to be seen, and not so long that most requests ask for them again. */
 const PACES = {createMs: 1000, updateMs: 1000, roleMs: 1000, provisionMs: 1000, mappingMs: 1000};
 /** What is asked until it is so: how often depends on when. */
@@ -32,24 +33,25 @@ interface Target {
  * Lives with a function over and over, each time with other requests broken, until each of them was. After every command
  * there must be what is there after it in a life in which nothing is broken, with no command run twice.
  *
- * @param kindFor which kind breaks the n-th request of a life
+ * @param kinds what breaks the requests, in turn
  * @returns how many requests were broken
  */
-export async function breakLives(
-  options: AwsHarness['options'],
-  kindFor: (n: number) => Kind,
-): Promise<number> {
-  const harness = await openAwsHarness(options, {runs: false, paces: PACES}, TIMES);
+export async function breakLives(options: AwsHarness['options'], kinds: readonly Kind[]): Promise<number> {
+  const times = kinds.includes('timeout') ? TIMES : {};
+  const harness = await openAwsHarness(options, {runs: false, paces: PACES}, times);
   try {
     plantSurroundings(harness);
     const stages = lifeOf(harness);
-    const {targets, seen} = await liveWhole(harness, stages);
+    // That a machine is slow for a moment shall not be recorded.
+    const patient = {...harness, driver: createAwsDriver()};
+    const {targets, seen} = await liveWhole(patient, stages);
     const hit = new Set<Target>();
     for (let offset = 0; offset < GAP; offset++) {
       const chosen = new Map<Target, Fault>();
       for (let n = offset; n < targets.length; n += GAP) {
         const target = targets[n];
-        if (target !== undefined) chosen.set(target, kindFor(n));
+        const kind = kinds[n % kinds.length];
+        if (target !== undefined && kind !== undefined) chosen.set(target, kind);
       }
       for (const target of await liveBroken(harness, stages, chosen, seen)) hit.add(target);
     }

@@ -22,6 +22,7 @@ const TRIGGERS: readonly Trigger[] = [
   {kind: 'event', source: 's3', name: 'uploads/images/'},
 ];
 const WINDOW = {up: '0 8 * * 1-5', down: '0 18 * * 1-5', timezone: 'Europe/Berlin', min: 2};
+const WEEKEND = {...WINDOW, up: '0 10 * * 6', down: '0 14 * * 6'};
 
 /** Puts there what belongs to others: what a life's triggers and secrets name. */
 export function plantSurroundings({aws}: AwsHarness): void {
@@ -46,6 +47,7 @@ function wantedOf(harness: AwsHarness) {
   const called: Wanted = {...second, spec: {...second.spec, triggers: TRIGGERS}};
   const warm: Wanted = {...called, spec: {...called.spec, warm: {min: 1, schedule: []}}};
   const timed: Wanted = {...called, spec: {...called.spec, warm: {min: 1, schedule: [WINDOW]}}};
+  const weekend: Wanted = {...called, spec: {...called.spec, warm: {min: 1, schedule: [WINDOW, WEEKEND]}}};
   const other: Wanted = {
     ...second,
     spec: {...second.spec, scaling: {maxInstances: 2000}},
@@ -56,7 +58,7 @@ function wantedOf(harness: AwsHarness) {
       logRetentionDays: null,
     },
   };
-  return {first, second, called, warm, timed, other};
+  return {first, second, called, warm, timed, weekend, other};
 }
 
 /** A function with triggers of every kind, secrets, and instances that are kept ready, also by the clock. */
@@ -64,11 +66,17 @@ export const fullOf = (harness: AwsHarness): Wanted => wantedOf(harness).timed;
 
 /** All that can be done with a function, from nothing to nothing. */
 export function lifeOf(harness: AwsHarness): readonly Stage[] {
-  const {first, second, called, warm, timed, other} = wantedOf(harness);
+  const {first, second, called, warm, timed, weekend, other} = wantedOf(harness);
   const isZip = first.options['artifact'] === 'zip';
   const deploy = (name: string, wanted: Wanted): Stage => ({
     name,
     run: (desk) => desk.deploy(wanted),
+    wanted,
+    settled: true,
+  });
+  const keep = (name: string, wanted: Wanted): Stage => ({
+    name,
+    run: async (desk) => desk.apply((await desk.inspect(wanted)).warm(wanted.spec.warm), wanted),
     wanted,
     settled: true,
   });
@@ -87,18 +95,9 @@ export function lifeOf(harness: AwsHarness): readonly Stage[] {
   ];
   const rest: readonly Stage[] = [
     deploy('triggers', called),
-    {
-      name: 'warm',
-      run: async (desk) => desk.apply((await desk.inspect(called)).warm(warm.spec.warm), called),
-      wanted: warm,
-      settled: true,
-    },
-    {
-      name: 'warm by the clock',
-      run: async (desk) => desk.apply((await desk.inspect(called)).warm(timed.spec.warm), called),
-      wanted: timed,
-      settled: true,
-    },
+    keep('warm', warm),
+    keep('warm by the clock', weekend),
+    keep('warm by the clock less often', timed),
     {name: 'cold start of what is warm', run: (desk) => desk.chill(timed), wanted: timed, settled: false},
     deploy('deploy after a cold start', timed),
     deploy('deploy with other options', other),

@@ -58,6 +58,7 @@ const POLL_MAX_MS = 3000;
  * Asks again and again until there is an answer other than null. Waits may last: failures that pass count from when AWS
  * was last heard of.
  *
+ * @param explain says what is still missing, if it is not clear
  * @throws ThawError WAIT_TIMED_OUT
  */
 export async function poll<T extends Json>(
@@ -65,6 +66,7 @@ export async function poll<T extends Json>(
   what: string,
   forMs: number,
   read: () => Promise<T | null>,
+  explain: () => readonly string[] = () => [],
 ): Promise<T> {
   const {clock} = ports;
   const untilMs = clock.monotonicMs() + forMs;
@@ -78,7 +80,10 @@ export async function poll<T extends Json>(
       if (!isTransient(error) || clock.monotonicMs() - heardMs >= PATIENTLY.forMs) throw error;
     }
     if (clock.monotonicMs() >= untilMs) {
-      throw new ThawError('WAIT_TIMED_OUT', `${what} took longer than ${forMs / 1000} s`, {what, forMs});
+      const missing = explain();
+      const why = missing.length === 0 ? '' : `: ${missing.join('; ')}`;
+      const message = `${what} took longer than ${forMs / 1000} s${why}`;
+      throw new ThawError('WAIT_TIMED_OUT', message, {provider: 'aws', what, forMs, missing});
     }
     await clock.sleep(waitMs, signal);
   }

@@ -76,15 +76,6 @@ export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     }
   }),
 
-  'ecr:BatchDeleteImage': op(async (job) => {
-    const {text, args, how} = job;
-    const ecr = await job.aws.ecr();
-    const imageIds = (args['images'] as readonly string[]).map((imageDigest) => ({imageDigest}));
-    await job.askFor('ecr:BatchDeleteImage', text('name'), () =>
-      ecr.batchDeleteImage({repositoryName: text('name'), imageIds}, how),
-    );
-  }),
-
   'ecr:DeleteRepository': op(async (job) => {
     const {text, how} = job;
     const ecr = await job.aws.ecr();

@@ -9,6 +9,7 @@ import {
   creationOf,
   isAsExpected,
   requestOf,
+  unlikeExpected,
   type Configuration,
   type Unresolved,
   type Expected,
@@ -105,10 +106,12 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const expected = await readExpected(job);
     const {clock} = job.context.ports;
     const startedMs = clock.monotonicMs();
-    return poll(job, `the update of ${name}`, UPDATE_MS_MAX, async () => {
+    let missing: readonly string[] = [];
+    const read = async (): Promise<{revision: string} | null> => {
       const latest = await mustReadLatest(job);
       // What does not show the last write yet says nothing of how that went.
-      if (!isAsExpected(latest, expected)) return null;
+      missing = unlikeExpected(latest, expected);
+      if (missing.length > 0) return null;
       const {found} = latest;
       const {State = 'Active', LastUpdateStatus = 'Successful', RevisionId = ''} = found;
       if (State === 'Failed' || State === 'Deactivated' || State === 'Deleting') {
@@ -121,8 +124,10 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       // Right after a write Lambda may still show how it was before: then the revision is that of before, too. Where
       // there was nothing to write it stays that.
       const isNew = RevisionId !== args['after'] || clock.monotonicMs() - startedMs >= STALE_MS_MAX;
+      missing = [`it is ${State}, and its last update ${LastUpdateStatus}`];
       return settled && isNew ? {revision: RevisionId} : null;
-    });
+    };
+    return poll(job, `the update of ${name}`, UPDATE_MS_MAX, read, () => missing);
   }),
 
   'lambda:DeleteFunction': op(async (job) => {

@@ -18,6 +18,7 @@ import {planAdoption} from './adopt.ts';
 import {addCode, type Code} from './code.ts';
 import {addSettled, made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive} from './live.ts';
+import {refuseBeyondQuota, reservedFor} from './quota.ts';
 import {isToAdopt, refuseSettings, refuseTaken} from './refuse.ts';
 import {addTriggers} from './triggers.ts';
 import {addTidying} from './twins.ts';
@@ -35,6 +36,7 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
   refuseTaken(fn, options, have);
   const found = foundOf(have);
   if (found !== null && isToAdopt(found, options)) return planAdoption(fn, options, have, found);
+  refuseBeyondQuota(fn, found, have);
   const draft = openDraft(fn.name, options, have);
   addLogGroup(draft);
   const code = addCode(draft, fn);
@@ -303,10 +305,7 @@ function addUpdates({
   add('updated', 'lambda:WaitFunctionUpdated', wait, [], 'it cannot be published before');
 }
 
-/**
- * Reserves as many instances as there may be, unless the account has no more anyway. What is kept ready must fit: more
- * room comes before it, less after it.
- */
+/** Reserves as many instances as there may be. What is kept ready must fit: more room comes before it, less after it. */
 function addConcurrencyBefore(
   draft: Draft,
   fn: FunctionSpec,
@@ -314,13 +313,13 @@ function addConcurrencyBefore(
 ): {readonly most: number | null; readonly after: () => void} {
   const {name, have, add} = draft;
   const from = found?.reserved ?? null;
-  const to = fn.scaling.maxInstances < have.concurrency.max ? fn.scaling.maxInstances : null;
+  const to = reservedFor(fn, have);
   const nothing = {most: to, after: () => {}};
   if (from === to) return nothing;
   const changes = [{path: 'scaling.maxInstances', from, to: fn.scaling.maxInstances}];
   const put = (): void => {
     if (to === null) {
-      const why = `the account itself has no more than ${have.concurrency.max}`;
+      const why = `the account itself has no more than ${have.concurrency?.max ?? 'that'}`;
       add('concurrency', 'lambda:DeleteFunctionConcurrency', {name}, changes, why);
     } else {
       const why = `at most ${to} instances`;

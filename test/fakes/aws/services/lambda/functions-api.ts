@@ -361,13 +361,16 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
       return {NextMarker: next, Functions: page.map((fn) => functions.render(fn, fn.latest, null))};
     },
 
-    DeleteFunction(input: Lambda.DeleteFunctionRequest): void {
+    DeleteFunction(input: Lambda.DeleteFunctionRequest): Lambda.DeleteFunctionResponse {
+      // API_DeleteFunction: "the service sends back an HTTP 204 response with an empty HTTP body"
+      const done = {StatusCode: 204};
       const target = parseTarget(input.FunctionName, input.Qualifier);
       const {qualifier} = target;
       if (qualifier === null) {
         functions.writable(target);
         functions.all.delete(target.name);
-        return around.onDelete(target.name);
+        around.onDelete(target.name);
+        return done;
       }
       const fn = functions.find(target);
       if (qualifier === '$LATEST') {
@@ -377,7 +380,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
         throw invalid('Deletion of aliases is not currently supported.');
       }
       // Whoever deletes what is not there has what he wanted.
-      if (!fn.versions.has(qualifier)) return;
+      if (!fn.versions.has(qualifier)) return done;
       const users = [...fn.aliases.values()].filter(({version}) => version === qualifier);
       if (users.length > 0) {
         throw new Refusal(
@@ -388,6 +391,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
       fn.versions.delete(qualifier);
       fn.provisioned.delete(qualifier);
       around.onChange(fn);
+      return done;
     },
 
     TagResource({Resource, Tags}: Lambda.TagResourceRequest): void {
