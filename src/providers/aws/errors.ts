@@ -122,6 +122,18 @@ const isWire = (name: string, code: string | undefined, message: string): boolea
 
 const firstLine = (text: string): string => text.split('\n')[0] ?? '';
 
+/** Names what somebody may not do, from what AWS says, be it through something that is not its API. */
+export function explainDenial(message: string, asked: Asked, options: {readonly cause: unknown}): ThawError {
+  const denied = readDenial(message, asked);
+  const facts = {provider: 'aws', ...denied, message};
+  return new ThawError(
+    'PERMISSION_DENIED',
+    `not allowed: ${denied.action} on ${denied.resource}`,
+    facts,
+    options,
+  );
+}
+
 /** AWS says who may not do what on what: `User: … is not authorized to perform: … on resource: …`. */
 function readDenial(message: string, asked: Asked): {action: string; resource: string; who?: string} {
   const who = /User:\s+(\S+)/.exec(message)?.[1];

@@ -149,7 +149,7 @@ describe('provisioned concurrency', () => {
     await test.pass(30_000);
     expect(await get()).toMatchObject({Status: 'READY', AllocatedProvisionedConcurrentExecutions: 2});
     test.aws.account.concurrency = 10;
-    expect((await refusal(put('live', 3))).message).toContain('below its minimum value of [100]');
+    expect((await refusal(put('live', 3))).message).toContain('below its minimum value of [10]');
   });
 });
 

@@ -11,8 +11,6 @@ import {lifeOf, lookAfter, plantSurroundings, type Stage} from './life.ts';
 export const KINDS = ['throttle', '500', '503', 'reset', 'reset after', 'timeout'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Between two that are broken in one life, so many requests are left alone. */
-const GAP = 12;
 /** What is not answered by then is given up. */
 const TIMES = {answerMs: 150, archiveMs: 300};
 /** States last long enough to be seen, and not so long that most requests ask for them again. */
@@ -34,9 +32,14 @@ interface Target {
  * there must be what is there after it in a life in which nothing is broken, with no command run twice.
  *
  * @param kinds what breaks the requests, in turn
+ * @param every one of so many is broken in one life
  * @returns how many requests were broken
  */
-export async function breakLives(options: AwsHarness['options'], kinds: readonly Kind[]): Promise<number> {
+export async function breakLives(
+  options: AwsHarness['options'],
+  kinds: readonly Kind[],
+  every: number,
+): Promise<number> {
   const times = kinds.includes('timeout') ? TIMES : {};
   const harness = await openAwsHarness(options, {runs: false, paces: PACES}, times);
   try {
@@ -46,9 +49,9 @@ export async function breakLives(options: AwsHarness['options'], kinds: readonly
     const patient = {...harness, driver: createAwsDriver()};
     const {targets, seen} = await liveWhole(patient, stages);
     const hit = new Set<Target>();
-    for (let offset = 0; offset < GAP; offset++) {
+    for (let offset = 0; offset < every; offset++) {
       const chosen = new Map<Target, Fault>();
-      for (let n = offset; n < targets.length; n += GAP) {
+      for (let n = offset; n < targets.length; n += every) {
         const target = targets[n];
         const kind = kinds[n % kinds.length];
         if (target !== undefined && kind !== undefined) chosen.set(target, kind);
@@ -134,7 +137,7 @@ async function liveBroken(
 }
 
 /** What a registry can do to a request that may be sent again. */
-const REGISTRY_KINDS: readonly RegistryFault[] = [
+export const REGISTRY_KINDS: readonly RegistryFault[] = [
   '429',
   '500',
   '500 half-way',
@@ -144,12 +147,13 @@ const REGISTRY_KINDS: readonly RegistryFault[] = [
 ];
 
 /**
- * Pushes an image over and over, each time with another request to the registry broken, until each was by every kind.
+ * Pushes an image over and over, each time with another request to the registry broken, until each was.
  *
+ * @param kindsFor the kinds that break the n-th request of a push
  * @returns how many requests were broken
  */
-export async function breakPushes(): Promise<number> {
-  const harness = await openAwsHarness({}, {runs: false, paces: PACES}, TIMES);
+export async function breakPushes(kindsFor: (n: number) => readonly RegistryFault[]): Promise<number> {
+  const harness = await openAwsHarness({}, {runs: false, paces: PACES});
   try {
     const {aws} = harness;
     const desk = openDesk(harness);
@@ -164,8 +168,10 @@ export async function breakPushes(): Promise<number> {
       return aws.registry.seen.length - from;
     };
     const requests = await pushAnew();
-    for (const kind of REGISTRY_KINDS) {
-      for (let n = 0; n < requests; n++) {
+    let broken = 0;
+    for (let n = 0; n < requests; n++) {
+      for (const kind of kindsFor(n)) {
+        broken++;
         aws.breakRegistry(n, kind);
         const made = await pushAnew().catch((error: unknown) => {
           throw new Error(`${kind} at request ${n} of the push: ${messageOf(error)}`);
@@ -177,7 +183,7 @@ export async function breakPushes(): Promise<number> {
         expect(await desk.endState(base)).toEqual(before);
       }
     }
-    return requests * REGISTRY_KINDS.length;
+    return broken;
   } finally {
     await harness.close();
   }
@@ -193,7 +199,7 @@ const TRIES_MAX = 150;
  * @returns at how many requests the network went
  */
 export async function cutDeploys(wanted: (harness: AwsHarness) => Wanted): Promise<number> {
-  const harness = await openAwsHarness({}, {runs: false, paces: PACES}, TIMES);
+  const harness = await openAwsHarness({}, {runs: false, paces: PACES});
   try {
     plantSurroundings(harness);
     const {aws} = harness;

@@ -1,6 +1,6 @@
 import type {Op, Retry} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import {isTransient, nameOf, PATIENTLY} from '../errors.ts';
+import {explainDenial, isTransient, nameOf, PATIENTLY} from '../errors.ts';
 import {imageTag, OWNER_TAG} from '../names.ts';
 import type {Job, MakeOp} from './arguments.ts';
 
@@ -89,12 +89,20 @@ export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
  * Whether a push that was refused had been done before: immutable tags take nothing twice, be it that only the answer was
  * lost.
  *
- * @throws ThawError PROVIDER_CONFLICT if the tag is of another image, which an immutable tag stays
+ * @throws ThawError PERMISSION_DENIED that names action and resource; PROVIDER_CONFLICT if the tag is of another image, which an immutable tag stays
  */
 async function isDone(job: Job, error: unknown): Promise<boolean> {
-  if (!(error instanceof ThawError) || error.code !== 'PROVIDER_REFUSED') return false;
-  if (await isPushed(job)) return true;
   const [name, digest] = [job.text('name'), job.text('image')];
+  if (!(error instanceof ThawError)) return false;
+  if (error.code === 'PERMISSION_DENIED') {
+    throw explainDenial(
+      error.message,
+      {action: actionAt(error.facts['url']), resource: name},
+      {cause: error},
+    );
+  }
+  if (error.code !== 'PROVIDER_REFUSED') return false;
+  if (await isPushed(job)) return true;
   const tag = imageTag(digest);
   const ecr = await job.aws.ecr();
   const found = await job.askFor('ecr:DescribeImages', name, () =>
@@ -109,6 +117,13 @@ async function isDone(job: Job, error: unknown): Promise<boolean> {
     {provider: 'aws', reason: 'immutable-tag', repository: name, tag, found: other, image: digest},
     {cause: error},
   );
+}
+
+/** What a request to the registry is in policies: an answer to HEAD has no words that could say it. */
+function actionAt(url: unknown): string {
+  const path = typeof url === 'string' ? url : '';
+  if (path.includes('/blobs/uploads')) return 'ecr:InitiateLayerUpload';
+  return path.includes('/blobs/') ? 'ecr:BatchCheckLayerAvailability' : 'ecr:PutImage';
 }
 
 /** Whether an earlier attempt has come to its end. */

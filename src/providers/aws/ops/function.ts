@@ -114,10 +114,11 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       if (missing.length > 0) return null;
       const {found} = latest;
       const {State = 'Active', LastUpdateStatus = 'Successful', RevisionId = ''} = found;
-      if (State === 'Failed' || State === 'Deactivated' || State === 'Deleting') {
+      const mayFail = args['afterFailure'] === true;
+      if ((State === 'Failed' && !mayFail) || State === 'Deactivated' || State === 'Deleting') {
         throw failedState(name, State, found.StateReasonCode, found.StateReason);
       }
-      if (LastUpdateStatus === 'Failed' && args['afterFailure'] !== true) {
+      if (LastUpdateStatus === 'Failed' && !mayFail) {
         throw failedState(name, 'Failed', found.LastUpdateStatusReasonCode, found.LastUpdateStatusReason);
       }
       const settled = State !== 'Pending' && LastUpdateStatus !== 'InProgress';

@@ -59,8 +59,13 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
 
 const roundUsd = (usd: number): number => Math.round(usd * 100) / 100;
 
-/** A function that is being deleted is there no more. */
-const foundOf = ({fn}: Have): FunctionFound | null => (fn?.state === 'Deleting' ? null : fn);
+/** A function that is being deleted is there no more, nor is one that could not be made. */
+const foundOf = ({fn}: Have): FunctionFound | null =>
+  fn?.state === 'Deleting' || isStillborn(fn) ? null : fn;
+
+/** Lambda says Failed of it, and it never had a version. */
+const isStillborn = (fn: FunctionFound | null): boolean =>
+  fn?.state === 'Failed' && fn.ours && fn.versions.length === 0;
 
 /** The role's ARN, which is known before the role is there. */
 const roleArn = ({name, options, have: {account}}: Draft): string =>
@@ -191,6 +196,11 @@ function addTags(draft: Draft): void {
 
 function addFunction(draft: Draft, fn: FunctionSpec, code: Code): void {
   const {name, options, have, add} = draft;
+  if (isStillborn(have.fn)) {
+    const why = `it could not be made: ${have.fn?.stateReason ?? 'Lambda says Failed'}`;
+    add('stillborn', 'lambda:DeleteFunction', {name, version: null}, [], why);
+    add('gone', 'lambda:WaitFunctionDeleted', {name}, [], 'it is made anew');
+  }
   if (have.fn?.state === 'Deleting') {
     add('gone', 'lambda:WaitFunctionDeleted', {name}, [], 'an earlier one is being deleted');
   }
@@ -284,7 +294,10 @@ function addUpdates({
     const mine = named((path) => !isCode(path) && !(updatesCode && path === 'image'));
     const why = mine.length > 0 ? 'its settings differ' : 'it shall say which image it is of';
     add('configure', 'lambda:UpdateFunctionConfiguration', {name, configuration, revision}, mine, why);
-    const args = {name, expected: {configuration, image: null, nonce: null}, after: revision};
+    const written = {configuration, image: null, nonce: null};
+    // Other code may be what mends it.
+    const afterFailure = found.state === 'Failed' && updatesCode;
+    const args = {name, expected: written, after: revision, ...(afterFailure ? {afterFailure} : {})};
     add('configured', 'lambda:WaitFunctionUpdated', args, [], 'nothing else can be written before');
     revision = {$ref: 'configured.revision'};
   }

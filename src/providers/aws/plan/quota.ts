@@ -3,8 +3,8 @@ import type {FunctionSpec, Warmth} from '../../../core/function.ts';
 import type {FunctionFound, Have} from '../have.ts';
 import {refuse, type Refused} from './refuse.ts';
 
-/** So many instances have to be left to functions that reserve none; all, where the account may have no more. */
-const UNRESERVED_MIN = 100;
+/** So many instances have to be left to functions that reserve none, at least: accounts differ, and Lambda knows. */
+const UNRESERVED_MIN = 10;
 
 /**
  * How many instances are reserved: as many as there may be. None, where the account has no more anyway; where its quota
@@ -41,6 +41,7 @@ const warmthProblems = ({min, schedule}: Warmth, found: FunctionFound | null, ha
   ),
 ];
 
+/** What the function has it may keep, and have in another way. */
 function tooMany(
   path: string,
   wanted: number,
@@ -48,13 +49,14 @@ function tooMany(
   found: FunctionFound | null,
   {concurrency}: Have,
 ): Refused[] {
-  if (concurrency === null || wanted === 0) return [];
-  const {max, unreserved} = concurrency;
   const provisioned = (found?.provisioned ?? []).reduce((sum, {requested}) => sum + requested, 0);
-  // What the function itself has, it can have in another way.
-  const free = Math.min(max, unreserved + Math.max(found?.reserved ?? 0, provisioned));
-  const most = Math.max(0, free - Math.min(UNRESERVED_MIN, max));
+  const own = Math.max(found?.reserved ?? 0, provisioned);
+  if (concurrency === null || wanted <= own) return [];
+  const {max, unreserved} = concurrency;
+  const free = Math.min(max, unreserved + own);
+  const most = Math.max(0, free - UNRESERVED_MIN);
   if (wanted <= most) return [];
-  const message = `${wanted} cannot be ${what}, ${most} at most: the account may have ${max} instances at once, of which ${free} are not others', and ${Math.min(UNRESERVED_MIN, max)} have to stay without reservation`;
+  const others = max - free === 0 ? '' : `${max - free} of them are reserved for others, `;
+  const message = `${wanted} cannot be ${what}, ${most} at most: the account may have ${max} instances at once, ${others}and at least ${UNRESERVED_MIN} have to stay unreserved`;
   return [{path, message}];
 }

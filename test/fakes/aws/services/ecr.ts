@@ -288,12 +288,11 @@ export function createEcr({clock, account, pageSize}: Cloud, registry: () => Fak
     protocol: (client) => jsonRpc(client, 'AmazonEC2ContainerRegistry_V20150921', '1.1'),
     throttled: {type: 'ThrottlingException', status: 400, message: 'Rate exceeded'},
     handlers,
-    resourceOf: (_, {repositoryName, resourceArn}) =>
-      typeof resourceArn === 'string'
-        ? resourceArn
-        : typeof repositoryName === 'string'
-          ? arnOf(repositoryName)
-          : '*',
+    resourceOf(_, {repositoryName, repositoryNames, resourceArn}) {
+      if (typeof resourceArn === 'string') return resourceArn;
+      const [name] = [repositoryName, repositoryNames].flat().filter((each) => typeof each === 'string');
+      return name === undefined ? '*' : arnOf(name);
+    },
     inventory: () =>
       [...repositories.keys()].flatMap((name) => [
         `repository ${name}`,

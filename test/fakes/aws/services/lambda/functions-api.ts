@@ -111,11 +111,19 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
   const failureOf = (code: Code): Failure | null => {
     if (code.kind === 'zip') return null;
     const manifest = readManifest(registry(), code.repository, code.digest);
+    const layers = (manifest?.layers ?? []).map(({digest}) => ({
+      digest,
+      bytes: registry().blobs.get(digest),
+    }));
     // bazel-contrib/rules_oci#777 and #645.
-    const plain = (manifest?.layers ?? []).find(({digest}) => {
-      const bytes = registry().blobs.get(digest);
-      return bytes?.[0] !== 0x1f || bytes[1] !== 0x8b;
-    });
+    const plain = layers.find(({bytes}) => bytes?.[0] !== 0x1f || bytes[1] !== 0x8b);
+    // A gzip member ends with its size.
+    const unpacked = layers.reduce((sum, {bytes}) => sum + (bytes?.readUInt32LE(bytes.length - 4) ?? 0), 0);
+    if (plain === undefined && unpacked > account.imageBytesMax) {
+      // aws-samples/aws-genai-llm-chatbot#59
+      const reason = 'SizeLimitExceeded: Uncompressed container image size exceeds 10 GiB limit';
+      return {code: 'InvalidImage', reason};
+    }
     return plain === undefined
       ? null
       : {
