@@ -1,6 +1,5 @@
 import {afterEach, describe, expect, it} from 'vitest';
 import {ThawError} from '../../../src/core/errors.ts';
-import type {Context} from '../../../src/core/driver.ts';
 import {leastPolicy} from '../../../src/providers/aws/policy.ts';
 import {baseOf, openDesk} from '../conformance/desk.ts';
 import {NAME, openAwsHarness, type AwsHarness} from './harness.ts';
@@ -75,9 +74,10 @@ describe('each action in turn that is not allowed', () => {
           account.allow(action);
           expect(error, `${action} in ${stage.name}`).toBeInstanceOf(ThawError);
           const {code, facts, message} = error as ThawError;
+          const resource = facts['resource'] as string;
           expect([action, code, facts['action']]).toEqual([action, 'PERMISSION_DENIED', action]);
-          expect(facts['resource'], action).toMatch(/^(\*|arn:aws:|thaw\/)/);
-          expect(message).toContain(`not allowed: ${action} on ${String(facts['resource'])}`);
+          expect(resource, action).toMatch(/^(\*|arn:aws:|thaw\/)/);
+          expect(message).toContain(`not allowed: ${action} on ${resource}`);
           named.push(action);
         }
         await stage.run(desk);
@@ -98,7 +98,7 @@ describe('the least policy', () => {
       await record(harness, lifeOf(harness));
       await askAround(harness);
       const checks = driver.open({artifact}).checks({name: NAME});
-      for (const check of checks) await check.check(context as Context);
+      for (const check of checks) await check.check(context);
       for (const {action, resource} of aws.account.asked) {
         asked.set(action, (asked.get(action) ?? new Set()).add(resource));
       }

@@ -186,3 +186,24 @@ describe('of two deploys at once', () => {
     expect((await desk.plan(more(1024))).steps).toEqual([]);
   });
 });
+
+describe('a change that never comes to be seen', () => {
+  it('is said with what is there instead, and no value of the environment', async () => {
+    const harness = await openAwsHarness({}, {runs: false, paces: {staleMs: 3_600_000}});
+    open.push(harness);
+    const desk = openDesk(harness);
+    const base = baseOf(harness);
+    await desk.deploy(base);
+    const values = {...base.values, GREETING: 'another-value-8472', MORE: 'one-more-value-8473'};
+    const resources = {...base.spec.resources, memoryMb: 1024};
+    const error = await refusalOf(
+      desk.deploy({...base, image: harness.images[1], values, spec: {...base.spec, resources}}),
+    );
+    expect(error.code).toBe('WAIT_TIMED_OUT');
+    expect(error.message).toContain('the update of credit-scoring took longer than 900 s');
+    expect(error.message).toContain('its memoryMb is 512 instead of 1024');
+    expect(error.message).toContain('its variable GREETING has another value');
+    expect(error.message).toContain('its variable MORE is missing');
+    expect(desk.tape.join('\n')).not.toMatch(/another-value-8472|one-more-value-8473/);
+  });
+});
