@@ -21,7 +21,7 @@ afterEach(async () => {
 
 async function openSite(options: AwsHarness['options'] = {}): Promise<AwsHarness> {
   const harness = await openAwsHarness(options, {runs: false});
-  cleanups.push(harness.close);
+  cleanups.push(() => harness.close());
   return harness;
 }
 
