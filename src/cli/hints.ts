@@ -299,7 +299,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
   CONTENT_MISMATCH: () => [
     'Something between here and there alters or cuts what is sent: look at proxies, then run the command again.',
   ],
-  PROVIDER_CONFLICT: ({provider, reason, what, ours, artifact}) => {
+  PROVIDER_CONFLICT: ({provider, reason, what, ours, artifact, repository, tag}) => {
     if (reason === 'taken') {
       const other =
         'Give the function another name, or delete what is in its way yourself: thaw deletes only what it made.';
@@ -319,6 +319,11 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
       return [
         'Delete that mapping, so that thaw makes one of its own, or leave its settings out of thaw.yaml.',
       ];
+    if (reason === 'immutable-tag') {
+      return [
+        `Delete the tag ${text(tag, '')} in ${text(repository, 'the repository')}, or name another repository.`,
+      ];
+    }
     if (reason === 'adopt') return ['Deploy under another name, and thaw makes a function of its own.'];
     return ['Something else changed it at the same time: run the command again.'];
   },

@@ -61,8 +61,9 @@ export interface ApplyWith {
  * Nothing is undone after a failure: ops are idempotent, so the next plan goes on from where this one stopped.
  *
  * @throws ThawError of an op, with its code and facts, its message led by where it happened, and the facts
- *   `{op, step, function}` added; INTERRUPTED, with the facts `{done, of}`, when the signal fires: the step that runs
- *   is told through its context and is waited for. Any other error of an op is a bug and passes through untouched.
+ *   `{op, step, function}` and how many steps of how many were done, `{done, of}`, added; INTERRUPTED, with the same,
+ *   when the signal fires: the step that runs is told through its context and is waited for. Any other error of an op is
+ *   a bug and passes through untouched.
  */
 export async function applyPlan(plan: Plan, applyWith: ApplyWith): Promise<ReadonlyMap<string, Outputs>> {
   const {ops, context, secret, onEvent = () => {}} = applyWith;
@@ -128,7 +129,8 @@ function locate(error: unknown, step: Step, plan: Plan, done: number, signal: Ab
     return interruption(step, plan, done, error);
   if (!(error instanceof ThawError)) return error;
   const message = `${step.op} for ${plan.function}: ${error.message}`;
-  return new ThawError(error.code, message, {...error.facts, ...whereIs(step, plan)}, {cause: error});
+  const facts = {...error.facts, ...whereIs(step, plan), done, of: plan.steps.length};
+  return new ThawError(error.code, message, facts, {cause: error});
 }
 
 function interruption(step: Step, plan: Plan, done: number, cause: unknown): ThawError {

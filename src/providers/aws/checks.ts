@@ -54,9 +54,17 @@ export function createChecks(openAws: OpenAws, fn: FunctionRef, options: AwsOpti
     check('Lambda quotas', async (aws, {signal}) => {
       const lambda = await aws.lambda();
       const asked = {action: 'lambda:GetAccountSettings', resource: 'the account'};
-      const {AccountLimit} = await ask(asked, signal, () =>
+      const settings = await ask(asked, signal, () =>
         lambda.getAccountSettings({}, {abortSignal: signal}),
-      );
+      ).catch((error: unknown) => {
+        if (!(error instanceof ThawError) || error.code !== 'PERMISSION_DENIED') throw error;
+        return error;
+      });
+      if (settings instanceof ThawError) {
+        const found = `how many instances the account may have cannot be seen (${settings.message}), so that scaling.max is reserved in any case`;
+        return {ok: false, found, remedy: remedyFor(settings)};
+      }
+      const {AccountLimit} = settings;
       const {ConcurrentExecutions: max = 0, UnreservedConcurrentExecutions: free = max} = AccountLimit ?? {};
       const ok = max >= CONCURRENCY_LOW;
       return {

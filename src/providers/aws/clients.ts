@@ -16,7 +16,7 @@ import {look} from './errors.ts';
 /** Which credentials and which region: a region of null is the one that the environment or the profile names. */
 export type Place = {readonly region: string | null; readonly profile: string | null};
 
-/** The services that thaw calls, each loaded when it is first asked for. */
+/** The services that thaw calls, each loaded when it is first asked for, and how long an archive may take there. */
 export interface Aws {
   readonly lambda: () => Promise<Lambda>;
   readonly ecr: () => Promise<ECR>;
@@ -29,7 +29,26 @@ export interface Aws {
   readonly sqs: () => Promise<SQS>;
   readonly ssm: () => Promise<SSM>;
   readonly secrets: () => Promise<SecretsManager>;
+  /** How long a call may take that brings an archive of so many bytes, in milliseconds. */
+  readonly archiveMs: (bytes: number) => number;
 }
+
+/** How long is waited, in milliseconds of the system's own clock: without these the SDK waits for ever. */
+export interface TimeLimits {
+  /** For a connection. */
+  readonly connectMs: number;
+  /** For an answer. */
+  readonly answerMs: number;
+  /** For an archive of so many bytes to be brought, and for the answer. */
+  readonly archiveMs: (bytes: number) => number;
+}
+
+const TIME_LIMITS: TimeLimits = {
+  connectMs: 10_000,
+  answerMs: 30_000,
+  // A minute, and what a line of 1 Mbit/s needs.
+  archiveMs: (bytes) => 60_000 + Math.ceil(bytes / 125),
+};
 
 /** Opens the services at a place. */
 export type OpenAws = (context: Pick<Context, 'ports'>, place: Place) => Aws;
@@ -38,28 +57,24 @@ export type OpenAws = (context: Pick<Context, 'ports'>, place: Place) => Aws;
  * Makes what opens the SDK's clients: one of each for a place, for as long as the same ports are used. They try nothing
  * twice, since ops say themselves what they try again. Endpoints are the SDK's own, or what its own variables say.
  */
-export function createOpenAws(): OpenAws {
+export function createOpenAws(limits: Partial<TimeLimits> = {}): OpenAws {
   const opened = new WeakMap<Context['ports'], Map<string, Aws>>();
   return ({ports}, place) => {
     const places = opened.get(ports) ?? new Map<string, Aws>();
     opened.set(ports, places);
     const key = JSON.stringify([place.region, place.profile]);
-    const known = places.get(key) ?? openServices(place);
+    const known = places.get(key) ?? openServices(place, {...TIME_LIMITS, ...limits});
     places.set(key, known);
     return known;
   };
 }
 
-/** Without these the SDK waits for ever. */
-const CONNECT_MS_MAX = 10_000;
-const ANSWER_MS_MAX = 30_000;
-
-function openServices({region, profile}: Place): Aws {
+function openServices({region, profile}: Place, {connectMs, answerMs, archiveMs}: TimeLimits): Aws {
   const config = {
     maxAttempts: 1,
     requestHandler: {
-      connectionTimeout: CONNECT_MS_MAX,
-      requestTimeout: ANSWER_MS_MAX,
+      connectionTimeout: connectMs,
+      requestTimeout: answerMs,
       throwOnRequestTimeout: true,
     },
     ...(region === null ? {} : {region}),
@@ -82,6 +97,7 @@ function openServices({region, profile}: Place): Aws {
     secrets: once(async () => new (await import('./sdk/secret-store.ts')).SecretsManager(config)),
     s3: once(async () => new (await import('./sdk/s3.ts')).S3(config)),
     sqs: once(async () => new (await import('./sdk/sqs.ts')).SQS(config)),
+    archiveMs,
   };
 }
 

@@ -1,5 +1,6 @@
 import type {FunctionConfiguration, Runtime} from '@aws-sdk/client-lambda';
-import {sameJson, type JsonObject} from '../../core/json.ts';
+import type {JsonObject} from '../../core/json.ts';
+import {changesBetween} from '../../core/plan.ts';
 import {NONCE_VARIABLE} from './names.ts';
 
 /** A function's configuration as steps carry it, every reference resolved. */
@@ -98,11 +99,36 @@ export interface Latest {
 }
 
 /** Whether a function is what it is expected to be. An answer from before the last write is not. */
-export function isAsExpected({found, image, imageUri}: Latest, expected: Expected): boolean {
-  if ((expected.imageUri ?? imageUri) !== imageUri) return false;
-  if (expected.image !== null && image !== expected.image) return false;
-  if ((expected.codeSha256 ?? found.CodeSha256) !== found.CodeSha256) return false;
-  if (expected.nonce !== null && found.Environment?.Variables?.[NONCE_VARIABLE] !== expected.nonce)
-    return false;
-  return expected.configuration === null || sameJson(configurationOf(found), expected.configuration);
+export const isAsExpected = (latest: Latest, expected: Expected): boolean =>
+  unlikeExpected(latest, expected).length === 0;
+
+/** What of a function is not as expected, for people: the environment's variables by their names alone. */
+export function unlikeExpected(
+  {found, image, imageUri}: Latest,
+  {configuration, nonce, ...code}: Expected,
+): readonly string[] {
+  const mark = found.Environment?.Variables?.[NONCE_VARIABLE];
+  return [
+    ...unlike('its image', code.imageUri ?? null, imageUri),
+    ...unlike('its image', code.image, image),
+    ...unlike('its CodeSha256', code.codeSha256 ?? null, found.CodeSha256),
+    ...unlike(`its variable ${NONCE_VARIABLE}`, nonce, mark),
+    ...(configuration === null ? [] : unlikeConfiguration(configurationOf(found), configuration)),
+  ];
+}
+
+/** @param wanted null: anything will do */
+const unlike = (what: string, wanted: string | null, is: string | null | undefined): string[] =>
+  wanted === null || is === wanted ? [] : [`${what} is ${is ?? 'not known'} instead of ${wanted}`];
+
+function unlikeConfiguration(is: JsonObject, wanted: JsonObject): string[] {
+  return changesBetween('', is, wanted).flatMap(({path, from, to}) => {
+    if (path !== 'variables')
+      return [`its ${path} is ${JSON.stringify(from)} instead of ${JSON.stringify(to)}`];
+    return changesBetween('', from as JsonObject, to as JsonObject).map((variable) => {
+      const is =
+        variable.from === null ? 'is missing' : variable.to === null ? 'is left' : 'has another value';
+      return `its variable ${variable.path} ${is}`;
+    });
+  });
 }

@@ -33,7 +33,7 @@ export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Hav
       ...(found === null ? {} : {logGroup: found.logGroup}),
       ...(found?.packageType === 'Zip' ? {artifact: 'zip'} : {}),
       ...(found === null || found.ours ? {} : {adopted: true}),
-      accountConcurrency: have.concurrency.max,
+      ...(have.concurrency === null ? {} : {accountConcurrency: have.concurrency.max}),
     },
   };
 }

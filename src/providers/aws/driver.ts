@@ -1,7 +1,7 @@
 import {defineDriver, type Driver} from '../../core/driver.ts';
 import {archiveFormOf} from './archive.ts';
 import {createChecks} from './checks.ts';
-import {createOpenAws} from './clients.ts';
+import {createOpenAws, type TimeLimits} from './clients.ts';
 import {describeFunction} from './describe.ts';
 import type {Have} from './have.ts';
 import {inspectFunction} from './inspect.ts';
@@ -20,9 +20,13 @@ import {prices} from './prices.ts';
 import {readStartups} from './startup.ts';
 import {triggerProblems} from './trigger-problems.ts';
 
-/** AWS Lambda as a provider: the image in ECR, versions, an alias that is live, and a URL. */
-export function createAwsDriver(): Driver {
-  const openAws = createOpenAws();
+/**
+ * AWS Lambda as a provider: the image in ECR, versions, an alias that is live, and a URL.
+ *
+ * @param times how long AWS is waited for, where that shall be another time than usual
+ */
+export function createAwsDriver(times: Partial<TimeLimits> = {}): Driver {
+  const openAws = createOpenAws(times);
   return defineDriver<AwsOptions, Have>({
     name: 'aws',
     preview: true,

@@ -123,6 +123,18 @@ const isWire = (name: string, code: string | undefined, message: string): boolea
 
 const firstLine = (text: string): string => text.split('\n')[0] ?? '';
 
+/** Names what somebody may not do, from what AWS says, be it through something that is not its API. */
+export function explainDenial(message: string, asked: Asked, options: {readonly cause: unknown}): ThawError {
+  const denied = readDenial(message, asked);
+  const facts = {provider: 'aws', ...denied, message};
+  return new ThawError(
+    'PERMISSION_DENIED',
+    `not allowed: ${denied.action} on ${denied.resource}`,
+    facts,
+    options,
+  );
+}
+
 /** AWS says who may not do what on what: `User: … is not authorized to perform: … on resource: …`. */
 function readDenial(message: string, asked: Asked): {action: string; resource: string; who?: string} {
   const who = /User:\s+(\S+)/.exec(message)?.[1];
@@ -156,15 +168,18 @@ export async function askFor<T>(
 const READ_MS_MAX = 30_000;
 const READ_WAIT_MS = {first: 300, max: 3000};
 
-/** Reads from AWS: what passes is tried again for half a minute. */
+/** Reads from AWS: what passes is tried again, once in any case, and for half a minute. */
 export async function look<T>(asked: Asked, {ports, signal}: Looking, call: () => Promise<T>): Promise<T> {
   const {clock} = ports;
   const untilMs = clock.monotonicMs() + READ_MS_MAX;
+  // A call that is never answered may take all of that time.
+  let again = false;
   for (let waitMs = READ_WAIT_MS.first; ; waitMs = Math.min(READ_WAIT_MS.max, waitMs * 2)) {
     try {
       return await ask(asked, signal, call);
     } catch (error) {
-      if (!isTransient(error) || clock.monotonicMs() >= untilMs) throw error;
+      if (!isTransient(error) || (again && clock.monotonicMs() >= untilMs)) throw error;
+      again = true;
       await clock.sleep(waitMs, signal);
     }
   }

@@ -167,8 +167,8 @@ export type ArchiveBucketFound =
 /** What was found of a function in an account and a region. */
 export type Have = {
   readonly account: Account;
-  /** Environments that the account may run at once, and how many of them nobody has reserved. */
-  readonly concurrency: {readonly max: number; readonly unreserved: number};
+  /** Environments that the account may run at once, and how many of them nobody has reserved; null: it may not be seen. */
+  readonly concurrency: {readonly max: number; readonly unreserved: number} | null;
   readonly fn: FunctionFound | null;
   /** The role that thaw makes; the user's own is not looked at. */
   readonly role: RoleFound | null;

@@ -54,7 +54,7 @@ export async function inspectFunction(
   const {arn: _, ...rest} = account;
   const aws = openAws(context, {region: account.region, profile: options.profile});
   const fingerprint = fingerprintWith(fingerprintKey);
-  // Who brings a role or a repository along may not be allowed to look at others.
+  // Who brings a role or a repository along may not be allowed to look at others, and quotas are not everybody's to see.
   const [fn, rules, role, repository, ownRepository, archiveBucket, logs, concurrency] = await Promise.all([
     readFunction(aws, name, fingerprint, context),
     readRules(aws, name, context),
@@ -66,7 +66,7 @@ export async function inspectFunction(
     options.repository === null ? null : readRepository(aws, options.repository, context),
     readArchiveBucket(aws, name, options, context),
     readLogGroup(aws, logGroupName(name), context),
-    readConcurrency(aws, context),
+    unlessDenied(true, readConcurrency(aws, context)),
   ]);
   // Who gives a function that is there new code leaves alone what calls it.
   const adopts = fn !== null && isToAdopt(fn, options);
@@ -94,7 +94,7 @@ async function unlessDenied<T>(mayBeDenied: boolean, reading: Promise<T | null>)
   }
 }
 
-async function readConcurrency(aws: Aws, context: Context): Promise<Have['concurrency']> {
+async function readConcurrency(aws: Aws, context: Context): Promise<NonNullable<Have['concurrency']>> {
   const asked = {action: 'lambda:GetAccountSettings', resource: 'the account'};
   const lambda = await aws.lambda();
   const {AccountLimit} = await look(asked, context, () =>

@@ -16,6 +16,8 @@ export class Account {
   memoryMbMax = 10_240;
   /** What an image's layers may unpack to. */
   imageBytesMax = 10 * 2 ** 30;
+  /** What the caller has had to be allowed, in turn. */
+  readonly asked: {readonly action: string; readonly resource: string}[] = [];
   readonly #denied = new Map<string, string | null>();
 
   constructor(id: string, region: string) {
@@ -47,6 +49,7 @@ export class Account {
   }
 
   allows(action: string, resource: string): boolean {
+    this.asked.push({action, resource});
     const only = this.#denied.get(action);
     return only === undefined || (only !== null && !resource.includes(only));
   }

@@ -14,7 +14,7 @@ export type Fault =
   | {readonly type: string; readonly message: string; readonly status?: number};
 
 /** What is known of a request when it is decided whether it fails. */
-interface Asked {
+export interface Asked {
   readonly operation: string;
   readonly reads: boolean;
 }
@@ -26,6 +26,7 @@ export class Faults {
   readonly #byOperation = new Map<string, Fault[]>();
   #nextWrite: Fault | null = null;
   #all: {readonly from: number; readonly fault: Fault} | null = null;
+  #choose: ((asked: Asked) => Fault | null) | null = null;
 
   /** How many API requests there have been since the beginning, or since `clear`. */
   get count(): number {
@@ -37,7 +38,12 @@ export class Faults {
     this.#byNumber.set(this.#count + n, fault);
   }
 
-  /** From the n-th request on, every request fails: the network is gone. */
+  /** Whether all that is asked for next fails. */
+  get isGone(): boolean {
+    return this.#all !== null && this.#count >= this.#all.from;
+  }
+
+  /** From the n-th request on, every request fails, those to the registry as well: the network is gone. */
   from(n: number, fault: Fault): void {
     this.#all = {from: this.#count + n, fault};
   }
@@ -45,6 +51,11 @@ export class Faults {
   /** @param operation `lambda:CreateFunction`; said twice, the next two fail */
   on(operation: string, fault: Fault): void {
     this.#byOperation.set(operation, [...(this.#byOperation.get(operation) ?? []), fault]);
+  }
+
+  /** Asks somebody else about each request for which nothing else is said. */
+  by(choose: (asked: Asked) => Fault | null): void {
+    this.#choose = choose;
   }
 
   onNextWrite(fault: Fault): void {
@@ -58,17 +69,21 @@ export class Faults {
     this.#byOperation.clear();
     this.#nextWrite = null;
     this.#all = null;
+    this.#choose = null;
   }
 
   /** Decides over a request, and counts it. */
-  take({operation, reads}: Asked): Fault | null {
+  take(asked: Asked): Fault | null {
+    const {operation, reads} = asked;
     const n = this.#count++;
     const numbered = this.#byNumber.get(n) ?? null;
     this.#byNumber.delete(n);
     if (numbered !== null) return numbered;
     if (this.#all !== null && n >= this.#all.from) return this.#all.fault;
     const named = this.#byOperation.get(operation)?.shift() ?? null;
-    if (named !== null || reads) return named;
+    if (named !== null) return named;
+    const chosen = this.#choose?.(asked) ?? null;
+    if (chosen !== null || reads) return chosen;
     const written = this.#nextWrite;
     this.#nextWrite = null;
     return written;

@@ -128,6 +128,7 @@ export async function openFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws
     ...ecr.registryOptions,
     fault() {
       const n = registryRequests++;
+      if (faults.isGone) return 'reset before reading';
       const fault = registryFaults.get(n) ?? null;
       registryFaults.delete(n);
       return fault;

@@ -208,7 +208,12 @@ describe('logs, queues, secrets and rules', () => {
     expect((await refusal(logs.send(create))).name).toBe('ResourceAlreadyExistsException');
     await logs.send(new Logs.PutRetentionPolicyCommand({logGroupName, retentionInDays: 14}));
     const {logGroups} = await logs.send(new Logs.DescribeLogGroupsCommand({logGroupNamePrefix: '/aws'}));
-    expect(logGroups?.[0]).toMatchObject({logGroupName, retentionInDays: 14});
+    expect(logGroups?.[0]).toMatchObject({
+      logGroupName,
+      retentionInDays: 14,
+      metricFilterCount: 0,
+      logGroupClass: 'STANDARD',
+    });
     const resourceArn = logGroups?.[0]?.logGroupArn;
     expect((await logs.send(new Logs.ListTagsForResourceCommand({resourceArn}))).tags).toEqual({a: 'b'});
     expect((await logs.send(filter)).events).toEqual([]);

@@ -116,7 +116,8 @@ describe('versions and aliases', () => {
     const absent = new L.UpdateAliasCommand({...alias, FunctionVersion: '8'});
     expect((await refusal(test.lambda.send(absent))).name).toBe('ResourceNotFoundException');
     expect(test.aws.inventory()).toContain('alias scoring:live');
-    await test.lambda.send(new L.DeleteFunctionCommand({FunctionName: name}));
+    const {$metadata} = await test.lambda.send(new L.DeleteFunctionCommand({FunctionName: name}));
+    expect($metadata.httpStatusCode).toBe(204);
     expect(test.aws.inventory().filter((each) => each.includes('scoring:'))).toEqual([]);
   });
 });
@@ -148,7 +149,7 @@ describe('provisioned concurrency', () => {
     await test.pass(30_000);
     expect(await get()).toMatchObject({Status: 'READY', AllocatedProvisionedConcurrentExecutions: 2});
     test.aws.account.concurrency = 10;
-    expect((await refusal(put('live', 3))).message).toContain('below its minimum value of [100]');
+    expect((await refusal(put('live', 3))).message).toContain('below its minimum value of [10]');
   });
 });
 

@@ -1,40 +1,22 @@
 import {expect, it} from 'vitest';
-import type {Plan} from '../../../src/core/plan.ts';
-import {baseOf, openDesk} from '../conformance/desk.ts';
-import {openAwsHarness} from './harness.ts';
+import {baseOf} from '../conformance/desk.ts';
+import {breakLives, breakPushes, cutDeploys, KINDS, REGISTRY_KINDS} from './broken-life.ts';
 
-const FAULTS = ['throttle', '500', '503', 'reset', 'reset after'] as const;
-
-// Every seventh request is broken, by one fault or another: all requests by all faults would take minutes.
+// Every request by one kind of fault or another; all requests by all kinds take minutes: test/parts/aws-faults.test.ts.
 it.each(['image', 'zip'])(
-  'comes to the same end, whichever request is broken, with an artifact %s',
+  'comes to the same end after every command, whichever request is broken, with an artifact %s',
   async (artifact) => {
-    const harness = await openAwsHarness({artifact}, {runs: false});
-    try {
-      const {aws} = harness;
-      const desk = openDesk(harness);
-      const base = baseOf(harness);
-      const warm = {...base.spec, warm: {min: 1, schedule: []}};
-      const other = {...base, image: harness.images[1], spec: warm};
-      const life = async (): Promise<readonly Plan[]> => {
-        const plans = [await desk.deploy(base), await desk.deploy(other)];
-        await desk.chill(other);
-        return [...plans, await desk.teardown(other)];
-      };
-      await life();
-      const requests = aws.requests.length;
-      expect(await harness.inventory()).toEqual([]);
-      for (let at = 0; at < requests; at += 7) {
-        const fault = FAULTS[at % FAULTS.length] ?? 'reset';
-        aws.faults.at(at, fault);
-        await life().catch((error: unknown) => {
-          throw new Error(`${fault} at request ${at}`, {cause: error});
-        });
-        expect(await harness.inventory(), `${fault} at request ${at}`).toEqual([]);
-      }
-    } finally {
-      await harness.close();
-    }
+    const broken = await breakLives({artifact}, KINDS, 8);
+    expect(broken).toBeGreaterThan(150);
   },
   300_000,
 );
+
+it('pushes the image, whichever request to the registry is broken', async () => {
+  const kinds = (n: number) => REGISTRY_KINDS.filter((_, index) => index === n % REGISTRY_KINDS.length);
+  expect(await breakPushes(kinds)).toBeGreaterThan(8);
+}, 300_000);
+
+it('gives up where the network is gone, and goes on once it is back, whenever in a deploy that was', async () => {
+  expect(await cutDeploys(baseOf)).toBeGreaterThan(30);
+}, 300_000);

@@ -37,10 +37,15 @@ export interface AwsHarness extends Harness {
   readonly aws: FakeAws;
 }
 
-/** AWS on this machine, empty at first but for a role and a repository of the user's own, with the driver. */
+/**
+ * AWS on this machine, empty at first but for a role and a repository of the user's own, with the driver.
+ *
+ * @param times how long the driver waits for AWS, where that is to be less than usual
+ */
 export async function openAwsHarness(
   options: Harness['options'] = {},
   fake: FakeAwsOptions = {},
+  times: Parameters<typeof createAwsDriver>[0] = {},
 ): Promise<AwsHarness> {
   const dir = await mkdtemp(join(tmpdir(), 'thaw-aws-'));
   const aws = await openFakeAws(fake);
@@ -77,7 +82,7 @@ export async function openAwsHarness(
   const rows = {name: 'features', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4]};
   return {
     aws,
-    driver: createAwsDriver(),
+    driver: createAwsDriver(times),
     context,
     images: [
       await makeSmallImage(join(dir, 'first'), {name: NAME, label: 'first', labels}),

@@ -1,7 +1,7 @@
 import {afterEach, describe, expect, it} from 'vitest';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {JsonObject} from '../../../src/core/json.ts';
-import {openDesk, baseOf} from '../conformance/desk.ts';
+import {baseOf, openDesk, type Desk, type Wanted} from '../conformance/desk.ts';
 import {NAME, openAwsHarness, type AwsHarness} from './harness.ts';
 
 const open: AwsHarness[] = [];
@@ -47,32 +47,6 @@ describe('AWS refuses', () => {
     expect([error.code, error.facts['reason']]).toEqual(['CREDENTIALS_MISSING', 'no-region']);
   });
 
-  it('each call in turn that is not allowed: the error names action and resource', async () => {
-    const harness = await openSite();
-    const {aws} = harness;
-    const desk = openDesk(harness);
-    const base = baseOf(harness);
-    const deployAndLook = async (): Promise<unknown> => {
-      await desk.deploy(base);
-      return desk.plan(base);
-    };
-    await deployAndLook();
-    const actions = new Set(aws.requests.map(({operation}) => operation));
-    await desk.teardown(base);
-    expect(actions.size).toBeGreaterThan(25);
-    for (const action of actions) {
-      if (action === 'sts:GetCallerIdentity') continue;
-      aws.account.deny(action);
-      const error = await refusalOf(deployAndLook());
-      expect([action, error.code]).toEqual([action, 'PERMISSION_DENIED']);
-      expect(error.facts['action']).toBe(action);
-      expect(error.facts['resource']).toMatch(/./);
-      aws.account.allow(action);
-    }
-    await desk.deploy(base);
-    expect((await desk.plan(base)).steps).toEqual([]);
-  });
-
   it('more memory than a new account may have', async () => {
     const harness = await openSite();
     harness.aws.account.memoryMbMax = 3008;
@@ -85,15 +59,94 @@ describe('AWS refuses', () => {
 });
 
 describe('on a new account', () => {
-  it('nothing is reserved of the ten instances that there are', async () => {
+  const small = async (): Promise<{harness: AwsHarness; desk: Desk; base: Wanted}> => {
     const harness = await openSite();
     harness.aws.account.concurrency = 10;
+    const base = baseOf(harness);
+    const spec = {...base.spec, scaling: {maxInstances: 10}};
+    return {harness, desk: openDesk(harness), base: {...base, spec}};
+  };
+  const window = {up: '0 8 * * *', down: '0 18 * * *', timezone: 'UTC', min: 2};
+
+  it('nothing is reserved of the ten instances that there are', async () => {
+    const {harness, desk, base} = await small();
+    await desk.deploy(base);
+    expect(harness.aws.writes()).not.toContain('lambda:PutFunctionConcurrency');
+    expect((await desk.plan(base)).steps).toEqual([]);
+  });
+
+  it.each([
+    ['warm.min', {warm: {min: 2, schedule: []}}, '2 cannot be kept ready, 0 at most'],
+    ['warm.schedule.0.min', {warm: {min: 0, schedule: [window]}}, '2 cannot be kept ready, 0 at most'],
+    ['scaling.max', {scaling: {maxInstances: 4}}, '4 cannot be reserved, 0 at most'],
+  ])(
+    '%s is refused before anything is written, where all ten have to stay free',
+    async (path, part, says) => {
+      const {harness, desk, base} = await small();
+      const error = await refusalOf(desk.plan({...base, spec: {...base.spec, ...part}}));
+      expect(error.code).toBe('CONFIG_INVALID');
+      expect(error.message).toContain(`${path}: ${says}`);
+      expect(error.message).toContain('the account may have 10 instances at once');
+      expect(harness.aws.writes()).toEqual([]);
+    },
+  );
+
+  it('what cannot be kept ready is refused to who wants it later, too', async () => {
+    const {desk, base} = await small();
+    await desk.deploy(base);
+    const view = await desk.inspect(base);
+    const warm = () => view.warm({min: 1, schedule: []});
+    expect(warm).toThrow('warm.min: 1 cannot be kept ready, 0 at most');
+  });
+
+  it('what others have reserved is not there', async () => {
+    const harness = await openSite();
+    const {aws} = harness;
     const desk = openDesk(harness);
     const base = baseOf(harness);
-    const wanted = {...base, spec: {...base.spec, scaling: {maxInstances: 10}}};
-    await desk.deploy(wanted);
-    expect(harness.aws.writes()).not.toContain('lambda:PutFunctionConcurrency');
-    expect((await desk.plan(wanted)).steps).toEqual([]);
+    const with_ = (maxInstances: number) => ({...base, spec: {...base.spec, scaling: {maxInstances}}});
+    await desk.deploy(with_(900));
+    aws.account.concurrency = 960;
+    expect((await desk.plan(with_(900))).steps).toEqual([]);
+    const error = await refusalOf(desk.plan(with_(951)));
+    expect(error.message).toContain('scaling.max: 951 cannot be reserved, 950 at most');
+  });
+});
+
+describe('who may not see the quota of the account', () => {
+  it('deploys all the same, has reserved what is asked for, and is told by doctor', async () => {
+    const harness = await openSite();
+    const {aws, context, driver} = harness;
+    aws.account.deny('lambda:GetAccountSettings');
+    const desk = openDesk(harness);
+    const base = baseOf(harness);
+    await desk.deploy(base);
+    expect(aws.writes()).toContain('lambda:PutFunctionConcurrency');
+    expect((await desk.plan(base)).steps).toEqual([]);
+    expect((await desk.inspect(base)).status.facts).not.toHaveProperty('accountConcurrency');
+    const quotas = driver
+      .open({})
+      .checks({name: NAME})
+      .find(({name}) => name === 'Lambda quotas');
+    const {ok, found, remedy} = (await quotas?.check(context)) ?? {};
+    expect(ok).toBe(false);
+    expect(found).toMatch(
+      /cannot be seen \(not allowed: lambda:GetAccountSettings on .*scaling\.max is reserved/,
+    );
+    expect(remedy).toContain('have lambda:GetAccountSettings allowed');
+  });
+
+  it('has the last word of Lambda where there are too few', async () => {
+    const harness = await openSite();
+    const {aws} = harness;
+    aws.account.deny('lambda:GetAccountSettings');
+    aws.account.concurrency = 10;
+    const error = await refusalOf(openDesk(harness).deploy(baseOf(harness)));
+    expect([error.code, error.facts['action']]).toEqual([
+      'PROVIDER_REFUSED',
+      'lambda:PutFunctionConcurrency',
+    ]);
+    expect(error.message).toContain('below its minimum value of [10]');
   });
 });
 
@@ -131,5 +184,26 @@ describe('of two deploys at once', () => {
     const error = await refusalOf(desk.apply(second, more(2048)));
     expect(error.code).toBe('PROVIDER_CONFLICT');
     expect((await desk.plan(more(1024))).steps).toEqual([]);
+  });
+});
+
+describe('a change that never comes to be seen', () => {
+  it('is said with what is there instead, and no value of the environment', async () => {
+    const harness = await openAwsHarness({}, {runs: false, paces: {staleMs: 3_600_000}});
+    open.push(harness);
+    const desk = openDesk(harness);
+    const base = baseOf(harness);
+    await desk.deploy(base);
+    const values = {...base.values, GREETING: 'another-value-8472', MORE: 'one-more-value-8473'};
+    const resources = {...base.spec.resources, memoryMb: 1024};
+    const error = await refusalOf(
+      desk.deploy({...base, image: harness.images[1], values, spec: {...base.spec, resources}}),
+    );
+    expect(error.code).toBe('WAIT_TIMED_OUT');
+    expect(error.message).toContain('the update of credit-scoring took longer than 900 s');
+    expect(error.message).toContain('its memoryMb is 512 instead of 1024');
+    expect(error.message).toContain('its variable GREETING has another value');
+    expect(error.message).toContain('its variable MORE is missing');
+    expect(desk.tape.join('\n')).not.toMatch(/another-value-8472|one-more-value-8473/);
   });
 });

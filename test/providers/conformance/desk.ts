@@ -115,8 +115,10 @@ export function openDesk(harness: Harness) {
     });
   }
 
-  const plan = async (wanted: Wanted): Promise<Plan> =>
-    noted((await inspect(wanted)).deploy(specOf(wanted, await archiveOf(wanted))));
+  const planFrom = async (view: View, wanted: Wanted): Promise<Plan> =>
+    noted(view.deploy(specOf(wanted, await archiveOf(wanted))));
+
+  const plan = async (wanted: Wanted): Promise<Plan> => planFrom(await inspect(wanted), wanted);
 
   async function deployment(wanted: Wanted): Promise<Deployment> {
     const {status} = await inspect(wanted);
@@ -160,6 +162,7 @@ export function openDesk(harness: Harness) {
     inspect,
     apply,
     plan,
+    planFrom,
     deployment,
     send,
     invoke,

@@ -136,7 +136,7 @@ describe('a failing op', () => {
     await expect(done).rejects.toMatchObject({
       code: 'PROVIDER_REFUSED',
       message: 'moon:Land for credit-scoring: the role cannot be assumed yet',
-      facts: {role: 'r', op: 'moon:Land', step: 'a', function: 'credit-scoring'},
+      facts: {role: 'r', op: 'moon:Land', step: 'a', function: 'credit-scoring', done: 0, of: 2},
       cause: refusal,
     });
     expect(op.calls).toBe(1);

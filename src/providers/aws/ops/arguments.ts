@@ -28,9 +28,6 @@ export type MakeOp = (
   retry?: Retry,
 ) => {readonly retry: Retry; run(context: OpContext, args: JsonObject): Promise<Outputs>};
 
-/** Waits may last: what passes is tried again for as long. */
-export const WAITING: Retry = {when: isTransient, firstMs: 500, maxMs: 5000, forMs: 900_000};
-
 export function createMakeOp(openAws: OpenAws): MakeOp {
   return (run, retry = PATIENTLY) => ({
     retry,
@@ -58,8 +55,10 @@ const POLL_FIRST_MS = 300;
 const POLL_MAX_MS = 3000;
 
 /**
- * Asks again and again until there is an answer other than null.
+ * Asks again and again until there is an answer other than null. Waits may last: failures that pass count from when AWS
+ * was last heard of.
  *
+ * @param explain says what is still missing, if it is not clear
  * @throws ThawError WAIT_TIMED_OUT
  */
 export async function poll<T extends Json>(
@@ -67,15 +66,26 @@ export async function poll<T extends Json>(
   what: string,
   forMs: number,
   read: () => Promise<T | null>,
+  explain: () => readonly string[] = () => [],
 ): Promise<T> {
-  const untilMs = ports.clock.monotonicMs() + forMs;
+  const {clock} = ports;
+  const untilMs = clock.monotonicMs() + forMs;
+  let heardMs = clock.monotonicMs();
   for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.5)) {
-    const answer = await read();
-    if (answer !== null) return answer;
-    if (ports.clock.monotonicMs() >= untilMs) {
-      throw new ThawError('WAIT_TIMED_OUT', `${what} took longer than ${forMs / 1000} s`, {what, forMs});
+    try {
+      const answer = await read();
+      if (answer !== null) return answer;
+      heardMs = clock.monotonicMs();
+    } catch (error) {
+      if (!isTransient(error) || clock.monotonicMs() - heardMs >= PATIENTLY.forMs) throw error;
     }
-    await ports.clock.sleep(waitMs, signal);
+    if (clock.monotonicMs() >= untilMs) {
+      const missing = explain();
+      const why = missing.length === 0 ? '' : `: ${missing.join('; ')}`;
+      const message = `${what} took longer than ${forMs / 1000} s${why}`;
+      throw new ThawError('WAIT_TIMED_OUT', message, {provider: 'aws', what, forMs, missing});
+    }
+    await clock.sleep(waitMs, signal);
   }
 }
 

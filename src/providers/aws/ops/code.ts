@@ -2,13 +2,14 @@ import {createHash} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import {digestOf} from '../../../core/digest.ts';
 import {ThawError} from '../../../core/errors.ts';
-import type {Op} from '../../../core/driver.ts';
-import {changedMeanwhile, WAITING, type Job, type MakeOp} from './arguments.ts';
+import type {Op, Retry} from '../../../core/driver.ts';
+import {PATIENTLY} from '../errors.ts';
+import {changedMeanwhile, type Job, type MakeOp} from './arguments.ts';
 
-/** How long an archive may take: a minute, and what a line of 1 Mbit/s needs for it. */
-const archiveMs = (bytes: number): number => 60_000 + Math.ceil(bytes / 125);
-/** What Lambda has may have 250 MB. */
-const FETCH_MS_MAX = archiveMs(250 * 2 ** 20);
+/** An archive that did not get through is sent again, though it took minutes until then. */
+const SENDING: Retry = {...PATIENTLY, forMs: 900_000};
+/** What Lambda takes, unpacked, and so more than any archive of it. */
+const UNPACKED_BYTES_MAX = 250 * 2 ** 20;
 
 /** Archives that are too large for a request lie in a bucket of the user's own while Lambda takes them. */
 export const codeOps = (op: MakeOp): {readonly [name: string]: Op} => ({
@@ -32,12 +33,12 @@ export const codeOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           ChecksumAlgorithm: 'SHA256',
           ChecksumSHA256,
         },
-        {...how, requestTimeout: archiveMs(bytes.length)},
+        {...how, requestTimeout: job.aws.archiveMs(bytes.length)},
       ),
     );
     context.progress(bytes.length, bytes.length);
     return {version: versionOf(VersionId)};
-  }, WAITING),
+  }, SENDING),
 
   's3:DeleteObject': op(async (job) => {
     const {text, how} = job;
@@ -92,11 +93,11 @@ export async function codeOf(job: Job): Promise<SentCode> {
 }
 
 /** How long a call may take that brings code: what lies in a bucket Lambda fetches before it answers. */
-export const timeFor = (code: SentCode): {readonly requestTimeout?: number} =>
+export const timeFor = ({aws}: Job, code: SentCode): {readonly requestTimeout?: number} =>
   'ZipFile' in code
-    ? {requestTimeout: archiveMs(code.ZipFile.length)}
+    ? {requestTimeout: aws.archiveMs(code.ZipFile.length)}
     : 'S3Key' in code
-      ? {requestTimeout: archiveMs(0)}
+      ? {requestTimeout: aws.archiveMs(0)}
       : {};
 
 /** Makes a call that brings code. @throws ThawError PROVIDER_CONFLICT if somebody else has deleted it meanwhile */
@@ -134,7 +135,7 @@ async function fetchCode({text, how, ask, aws, context, signal}: Job, version: s
     const message = `Lambda does not say where the code of ${resource} is`;
     throw new ThawError('PROVIDER_REFUSED', message, {provider: 'aws', resource});
   }
-  const request = {url, timeoutMs: FETCH_MS_MAX, signal};
+  const request = {url, timeoutMs: aws.archiveMs(UNPACKED_BYTES_MAX), signal};
   const {status, body, error} = await context.ports.http(request);
   const found = createHash('sha256').update(body).digest('base64');
   if (status === 200 && error === null && found === text('codeSha256')) return body;

@@ -1,6 +1,6 @@
 import type {Op, Retry} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import {isTransient, nameOf, PATIENTLY} from '../errors.ts';
+import {explainDenial, isTransient, nameOf, PATIENTLY} from '../errors.ts';
 import {imageTag, OWNER_TAG} from '../names.ts';
 import type {Job, MakeOp} from './arguments.ts';
 
@@ -43,12 +43,13 @@ export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     if (await isPushed(job)) return;
     const reference = `${text('uri')}:${imageTag(digest)}`;
     const [username = '', password = ''] = await readToken(job);
-    const pushed = await context.ports.pushImage(
-      image,
-      {reference, username, password},
-      context.progress,
-      signal,
-    );
+    const to = {reference, username, password};
+    const pushed = await context.ports
+      .pushImage(image, to, context.progress, signal)
+      .catch(async (error: unknown) => {
+        if (await isDone(job, error)) return digest;
+        throw error;
+      });
     if (pushed !== digest) {
       const message = `${reference} has the digest ${pushed} in the registry instead of ${digest}`;
       throw new ThawError('CONTENT_MISMATCH', message, {reference, digest, found: pushed});
@@ -75,15 +76,6 @@ export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     }
   }),
 
-  'ecr:BatchDeleteImage': op(async (job) => {
-    const {text, args, how} = job;
-    const ecr = await job.aws.ecr();
-    const imageIds = (args['images'] as readonly string[]).map((imageDigest) => ({imageDigest}));
-    await job.askFor('ecr:BatchDeleteImage', text('name'), () =>
-      ecr.batchDeleteImage({repositoryName: text('name'), imageIds}, how),
-    );
-  }),
-
   'ecr:DeleteRepository': op(async (job) => {
     const {text, how} = job;
     const ecr = await job.aws.ecr();
@@ -93,7 +85,48 @@ export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
   }),
 });
 
-/** Whether an earlier attempt has come to its end: immutable tags take nothing twice. */
+/**
+ * Whether a push that was refused had been done before: immutable tags take nothing twice, be it that only the answer was
+ * lost.
+ *
+ * @throws ThawError PERMISSION_DENIED that names action and resource; PROVIDER_CONFLICT if the tag is of another image, which an immutable tag stays
+ */
+async function isDone(job: Job, error: unknown): Promise<boolean> {
+  const [name, digest] = [job.text('name'), job.text('image')];
+  if (!(error instanceof ThawError)) return false;
+  if (error.code === 'PERMISSION_DENIED') {
+    throw explainDenial(
+      error.message,
+      {action: actionAt(error.facts['url']), resource: name},
+      {cause: error},
+    );
+  }
+  if (error.code !== 'PROVIDER_REFUSED') return false;
+  if (await isPushed(job)) return true;
+  const tag = imageTag(digest);
+  const ecr = await job.aws.ecr();
+  const found = await job.askFor('ecr:DescribeImages', name, () =>
+    ecr.describeImages({repositoryName: name, imageIds: [{imageTag: tag}]}, job.how),
+  );
+  const other = found?.imageDetails?.[0]?.imageDigest;
+  if (other === undefined) return false;
+  const message = `the tag ${tag} in ${name} is immutable and of another image, ${other}, so that ${digest} cannot be pushed under it`;
+  throw new ThawError(
+    'PROVIDER_CONFLICT',
+    message,
+    {provider: 'aws', reason: 'immutable-tag', repository: name, tag, found: other, image: digest},
+    {cause: error},
+  );
+}
+
+/** What a request to the registry is in policies: an answer to HEAD has no words that could say it. */
+function actionAt(url: unknown): string {
+  const path = typeof url === 'string' ? url : '';
+  if (path.includes('/blobs/uploads')) return 'ecr:InitiateLayerUpload';
+  return path.includes('/blobs/') ? 'ecr:BatchCheckLayerAvailability' : 'ecr:PutImage';
+}
+
+/** Whether an earlier attempt has come to its end. */
 async function isPushed({aws, text, how, askFor}: Job): Promise<boolean> {
   const ecr = await aws.ecr();
   const found = await askFor('ecr:DescribeImages', text('name'), () =>

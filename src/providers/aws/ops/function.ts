@@ -6,6 +6,7 @@ import {
   creationOf,
   isAsExpected,
   requestOf,
+  unlikeExpected,
   type Configuration,
   type Unresolved,
   type Expected,
@@ -15,7 +16,7 @@ import {unless} from '../errors.ts';
 import {imageOf, imageUriOf} from '../inspect.ts';
 import {NONCE_VARIABLE, OWNER_TAG} from '../names.ts';
 import {readSecret} from '../secrets.ts';
-import {changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+import {changedMeanwhile, poll, type Job, type MakeOp} from './arguments.ts';
 import {codeOf, sendCode, timeFor} from './code.ts';
 
 /** Images of several gigabytes take minutes to be made ready. */
@@ -45,7 +46,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           Tags: {...(args['tags'] as {[key: string]: string})},
           Publish: false,
         },
-        {...how, ...timeFor(code)},
+        {...how, ...timeFor(job, code)},
       ),
     );
   }),
@@ -91,7 +92,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
           Publish: false,
           ...revisionOf(args['revision'] ?? found.RevisionId ?? null),
         },
-        {...how, ...timeFor(code)},
+        {...how, ...timeFor(job, code)},
       ),
     );
   }),
@@ -102,25 +103,30 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const expected = await readExpected(job);
     const {clock} = job.context.ports;
     const startedMs = clock.monotonicMs();
-    return poll(job, `the update of ${name}`, UPDATE_MS_MAX, async () => {
+    let missing: readonly string[] = [];
+    const read = async (): Promise<{revision: string} | null> => {
       const latest = await mustReadLatest(job);
       // What does not show the last write yet says nothing of how that went.
-      if (!isAsExpected(latest, expected)) return null;
+      missing = unlikeExpected(latest, expected);
+      if (missing.length > 0) return null;
       const {found} = latest;
       const {State = 'Active', LastUpdateStatus = 'Successful', RevisionId = ''} = found;
-      if (State === 'Failed' || State === 'Deactivated' || State === 'Deleting') {
+      const mayFail = args['afterFailure'] === true;
+      if ((State === 'Failed' && !mayFail) || State === 'Deactivated' || State === 'Deleting') {
         throw failedState(name, State, found.StateReasonCode, found.StateReason);
       }
-      if (LastUpdateStatus === 'Failed' && args['afterFailure'] !== true) {
+      if (LastUpdateStatus === 'Failed' && !mayFail) {
         throw failedState(name, 'Failed', found.LastUpdateStatusReasonCode, found.LastUpdateStatusReason);
       }
       const settled = State !== 'Pending' && LastUpdateStatus !== 'InProgress';
       // Right after a write Lambda may still show how it was before: then the revision is that of before, too. Where
       // there was nothing to write it stays that.
       const isNew = RevisionId !== args['after'] || clock.monotonicMs() - startedMs >= STALE_MS_MAX;
+      missing = [`it is ${State}, and its last update ${LastUpdateStatus}`];
       return settled && isNew ? {revision: RevisionId} : null;
-    });
-  }, WAITING),
+    };
+    return poll(job, `the update of ${name}`, UPDATE_MS_MAX, read, () => missing);
+  }),
 
   'lambda:DeleteFunction': op(async (job) => {
     const {text, args, how} = job;
@@ -140,7 +146,7 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     return poll(job, `the deletion of ${name}`, UPDATE_MS_MAX, async () =>
       (await readLatest(job)) === null ? {} : null,
     );
-  }, WAITING),
+  }),
 
   'lambda:PutFunctionConcurrency': op(async (job) => {
     const {text, args, how} = job;

@@ -6,7 +6,7 @@ import {nameOf} from '../errors.ts';
 import {requestToCreate, requestToUpdate, settingsOfMapping} from '../mapping-settings.ts';
 import {isNotificationId, notificationId} from '../names.ts';
 import type {BucketRule, MappingSettings} from '../wanted-triggers.ts';
-import {poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+import {poll, type Job, type MakeOp} from './arguments.ts';
 
 const MAPPING_MS_MAX = 300_000;
 const TARGET = 'live';
@@ -95,14 +95,24 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       const isAs = settings === null || sameJson(settingsOfMapping(found), settingsIn(settings));
       return isAs ? {} : null;
     });
-  }, WAITING),
+  }),
 
   'lambda:DeleteEventSourceMapping': op(async (job) => {
-    const {text, how} = job;
     const lambda = await job.aws.lambda();
-    await job.askFor('lambda:DeleteEventSourceMapping', text('uuid'), () =>
-      lambda.deleteEventSourceMapping({UUID: text('uuid')}, how),
-    );
+    const UUID = job.text('uuid');
+    // While it is being made or changed it is not deleted; while it is being deleted it is no more, either.
+    return poll(job, `a change of the event source mapping ${UUID}`, MAPPING_MS_MAX, async () => {
+      try {
+        await job.askFor('lambda:DeleteEventSourceMapping', UUID, () =>
+          lambda.deleteEventSourceMapping({UUID}, job.how),
+        );
+        return {};
+      } catch (error) {
+        if (nameOf(error) !== 'ResourceInUseException') throw error;
+        const found = await readMapping(job, UUID);
+        return found === null || found.State === 'Deleting' ? {} : null;
+      }
+    });
   }),
 
   'lambda:WaitEventSourceMappingDeleted': op(async (job) => {
@@ -110,7 +120,7 @@ export const triggerOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     return poll(job, `the deletion of the event source mapping ${uuid}`, MAPPING_MS_MAX, async () =>
       (await readMapping(job, uuid)) === null ? {} : null,
     );
-  }, WAITING),
+  }),
 
   // What a bucket notifies of is one document: everything else in it stays as it is.
   's3:PutBucketNotification': op(async (job) => {

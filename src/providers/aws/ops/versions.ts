@@ -1,8 +1,8 @@
 import type {Op} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import {nameOf} from '../errors.ts';
+import {isTransient, nameOf} from '../errors.ts';
 import {LIVE} from '../names.ts';
-import {aliasOf, changedMeanwhile, poll, WAITING, type Job, type MakeOp} from './arguments.ts';
+import {aliasOf, changedMeanwhile, poll, type Job, type MakeOp} from './arguments.ts';
 import {failedState, readLatest, refuseUnexpected} from './function.ts';
 
 const ACTIVE_MS_MAX = 900_000;
@@ -47,7 +47,7 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
       if (State === 'Failed') throw failedState(`${name}:${version}`, State, StateReasonCode, StateReason);
       return State === 'Pending' ? null : {};
     });
-  }, WAITING),
+  }),
 
   'lambda:CreateAlias': op(async (job) => {
     const {text, how} = job;
@@ -106,18 +106,25 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const [name, version] = [text('name'), text('version')];
     const lambda = await job.aws.lambda();
     const which = {FunctionName: name, Qualifier: version};
-    const found = await job.askFor('lambda:GetProvisionedConcurrencyConfig', `${name}:${version}`, () =>
-      lambda.getProvisionedConcurrencyConfig(which, how),
-    );
-    const wished = found?.RequestedProvisionedConcurrentExecutions;
-    if (wished === args['min'] && found?.Status !== 'FAILED') return;
-    await job.ask('lambda:PutProvisionedConcurrencyConfig', `${name}:${version}`, () =>
-      lambda.putProvisionedConcurrencyConfig(
-        {...which, ProvisionedConcurrentExecutions: args['min'] as number},
-        how,
-      ),
-    );
-  }, WAITING),
+    const about = `${name}:${version}`;
+    return poll(job, `an earlier change of what is kept ready of ${about}`, ACTIVE_MS_MAX, async () => {
+      const found = await job.askFor('lambda:GetProvisionedConcurrencyConfig', about, () =>
+        lambda.getProvisionedConcurrencyConfig(which, how),
+      );
+      const wished = found?.RequestedProvisionedConcurrentExecutions;
+      if (wished === args['min'] && found?.Status !== 'FAILED') return {};
+      const ProvisionedConcurrentExecutions = args['min'] as number;
+      try {
+        await job.ask('lambda:PutProvisionedConcurrencyConfig', about, () =>
+          lambda.putProvisionedConcurrencyConfig({...which, ProvisionedConcurrentExecutions}, how),
+        );
+        return {};
+      } catch (error) {
+        if (isTransient(error) && nameOf(error) === 'ResourceConflictException') return null;
+        throw error;
+      }
+    });
+  }),
 
   'lambda:WaitProvisioned': op(async (job) => {
     const {text, args, how} = job;
@@ -140,7 +147,7 @@ export const versionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
         found.Status === 'READY' && found.RequestedProvisionedConcurrentExecutions === args['min'];
       return isReady ? {} : null;
     });
-  }, WAITING),
+  }),
 
   'lambda:DeleteProvisionedConcurrencyConfig': op(async (job) => {
     const {text, how} = job;

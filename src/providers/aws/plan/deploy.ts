@@ -21,6 +21,7 @@ import {addUploadsTidying} from './archive-bucket.ts';
 import {addCode, type Code} from './code.ts';
 import {addSettled, made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive} from './live.ts';
+import {refuseBeyondQuota, reservedFor} from './quota.ts';
 import {isToAdopt, refuseSettings, refuseSources, refuseTaken} from './refuse.ts';
 import {addTriggers} from './triggers.ts';
 import {addTidying} from './twins.ts';
@@ -39,6 +40,7 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
   const found = foundOf(have);
   if (found !== null && isToAdopt(found, options)) return planAdoption(fn, options, have, found);
   refuseSources(fn, have);
+  refuseBeyondQuota(fn, found, have);
   const draft = openDraft(fn.name, options, have);
   addLogGroup(draft);
   const code = addCode(draft, fn);
@@ -78,8 +80,13 @@ function queueAdvice(fn: FunctionSpec, {account, triggers}: Have): {queues?: str
 
 const roundUsd = (usd: number): number => Math.round(usd * 100) / 100;
 
-/** A function that is being deleted is there no more. */
-const foundOf = ({fn}: Have): FunctionFound | null => (fn?.state === 'Deleting' ? null : fn);
+/** A function that is being deleted is there no more, nor is one that could not be made. */
+const foundOf = ({fn}: Have): FunctionFound | null =>
+  fn?.state === 'Deleting' || isStillborn(fn) ? null : fn;
+
+/** Lambda says Failed of it, and it never had a version. */
+const isStillborn = (fn: FunctionFound | null): boolean =>
+  fn?.state === 'Failed' && fn.ours && fn.versions.length === 0;
 
 /** The role's ARN, which is known before the role is there. */
 const roleArn = ({name, options, have: {account}}: Draft): string =>
@@ -210,6 +217,11 @@ function addTags(draft: Draft): void {
 
 function addFunction(draft: Draft, fn: FunctionSpec, code: Code): void {
   const {name, options, have, add} = draft;
+  if (isStillborn(have.fn)) {
+    const why = `it could not be made: ${have.fn?.stateReason ?? 'Lambda says Failed'}`;
+    add('stillborn', 'lambda:DeleteFunction', {name, version: null}, [], why);
+    add('gone', 'lambda:WaitFunctionDeleted', {name}, [], 'it is made anew');
+  }
   if (have.fn?.state === 'Deleting') {
     add('gone', 'lambda:WaitFunctionDeleted', {name}, [], 'an earlier one is being deleted');
   }
@@ -305,7 +317,10 @@ function addUpdates({
     const mine = named((path) => !isCode(path) && !(updatesCode && path === 'image'));
     const why = mine.length > 0 ? 'its settings differ' : 'it shall say which image it is of';
     add('configure', 'lambda:UpdateFunctionConfiguration', {name, configuration, revision}, mine, why);
-    const args = {name, expected: {configuration, image: null, nonce: null}, after: revision};
+    const written = {configuration, image: null, nonce: null};
+    // Other code may be what mends it.
+    const afterFailure = found.state === 'Failed' && updatesCode;
+    const args = {name, expected: written, after: revision, ...(afterFailure ? {afterFailure} : {})};
     add('configured', 'lambda:WaitFunctionUpdated', args, [], 'nothing else can be written before');
     revision = {$ref: 'configured.revision'};
   }
@@ -328,10 +343,7 @@ function addUpdates({
   sending.taken();
 }
 
-/**
- * Reserves as many instances as there may be, unless the account has no more anyway. What is kept ready must fit: more
- * room comes before it, less after it.
- */
+/** Reserves as many instances as there may be. What is kept ready must fit: more room comes before it, less after it. */
 function addConcurrencyBefore(
   draft: Draft,
   fn: FunctionSpec,
@@ -339,13 +351,13 @@ function addConcurrencyBefore(
 ): {readonly most: number | null; readonly after: () => void} {
   const {name, have, add} = draft;
   const from = found?.reserved ?? null;
-  const to = fn.scaling.maxInstances < have.concurrency.max ? fn.scaling.maxInstances : null;
+  const to = reservedFor(fn, have);
   const nothing = {most: to, after: () => {}};
   if (from === to) return nothing;
   const changes = [{path: 'scaling.maxInstances', from, to: fn.scaling.maxInstances}];
   const put = (): void => {
     if (to === null) {
-      const why = `the account itself has no more than ${have.concurrency.max}`;
+      const why = `the account itself has no more than ${have.concurrency?.max ?? 'that'}`;
       add('concurrency', 'lambda:DeleteFunctionConcurrency', {name}, changes, why);
     } else {
       const why = `at most ${to} instances`;

@@ -13,7 +13,7 @@ import {architectureOf} from '../settings.ts';
 import {triggerProblems} from '../trigger-problems.ts';
 import {isIn, wantedTriggers} from '../wanted-triggers.ts';
 
-type Refused = {readonly path: string; readonly message: string};
+export type Refused = {readonly path: string; readonly message: string};
 
 const NAME = /^[\w-]{1,64}$/;
 const VARIABLE = /^[a-zA-Z]\w+$/;
@@ -104,7 +104,8 @@ function warmthProblems({min, schedule}: Warmth, most: number | null): Refused[]
   ];
 }
 
-function refuse(name: string, refused: readonly Refused[]): void {
+/** @throws ThawError CONFIG_INVALID that names all of it, if there is anything */
+export function refuse(name: string, refused: readonly Refused[]): void {
   if (refused.length === 0) return;
   const all = refused.map(({path, message}) => `${path}: ${message}`).join('; ');
   const problems = refused.map(({path, message}) => ({path: path.split('.'), message}));

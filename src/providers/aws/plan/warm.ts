@@ -5,17 +5,20 @@ import type {Have} from '../have.ts';
 import type {AwsOptions} from '../options.ts';
 import {monthlyWarmUsd} from '../prices.ts';
 import {openDraft, placeOf} from './draft.ts';
+import {refuseWarmthBeyondQuota} from './quota.ts';
 import {deployed, refuseWarmth} from './refuse.ts';
 import {addWarmth, warmChanges, warmOf} from './warmth.ts';
 
 /**
  * Keeps instances of the live version ready. The plan says what that costs.
  *
- * @throws ThawError NOT_DEPLOYED; CONFIG_INVALID for more than there may be, or a schedule that AWS cannot have
+ * @throws ThawError NOT_DEPLOYED; CONFIG_INVALID for more than there may be, by scaling.max or by the account's quota, or a
+ *   schedule that AWS cannot have
  */
 export function planWarm(fn: FunctionRef, options: AwsOptions, have: Have, wish: Warmth): Plan {
   const found = deployed(fn, options, have);
   refuseWarmth(fn, wish, found);
+  refuseWarmthBeyondQuota(fn, wish, found, have);
   const draft = openDraft(fn.name, options, have);
   const before = warmOf(found, found.live);
   addWarmth(draft, found.live, before, wish, warmChanges(before, wish));

@@ -1,6 +1,7 @@
 import type * as Ecr from '@aws-sdk/client-ecr';
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import type {FakeRegistry, FakeRegistryOptions} from '../../../unit/image/registry/fake-registry.ts';
+import type {Account} from '../account.ts';
 import {addTags, listTags, pageOf, type Cloud, type Handlers, type Service} from '../cloud.ts';
 import {Refusal} from '../refusal.ts';
 import {jsonRpc} from '../wire/json-rpc.ts';
@@ -287,12 +288,11 @@ export function createEcr({clock, account, pageSize}: Cloud, registry: () => Fak
     protocol: (client) => jsonRpc(client, 'AmazonEC2ContainerRegistry_V20150921', '1.1'),
     throttled: {type: 'ThrottlingException', status: 400, message: 'Rate exceeded'},
     handlers,
-    resourceOf: (_, {repositoryName, resourceArn}) =>
-      typeof resourceArn === 'string'
-        ? resourceArn
-        : typeof repositoryName === 'string'
-          ? arnOf(repositoryName)
-          : '*',
+    resourceOf(_, {repositoryName, repositoryNames, resourceArn}) {
+      if (typeof resourceArn === 'string') return resourceArn;
+      const [name] = [repositoryName, repositoryNames].flat().filter((each) => typeof each === 'string');
+      return name === undefined ? '*' : arnOf(name);
+    },
     inventory: () =>
       [...repositories.keys()].flatMap((name) => [
         `repository ${name}`,
@@ -314,7 +314,7 @@ export function createEcr({clock, account, pageSize}: Cloud, registry: () => Fak
       other: (request, response) =>
         // Who does not say who he is is told nothing.
         request.headers.authorization !== undefined &&
-        refuseAsEcr(request, response, repositories, registry()),
+        refuseAsEcr(request, response, {repositories, registry: registry(), account, arnOf}),
     },
     plant(name, tags = {}) {
       repositories.set(name, {
@@ -331,20 +331,52 @@ export function createEcr({clock, account, pageSize}: Cloud, registry: () => Fak
   };
 }
 
-/** What ECR's registry refuses that others take: repositories that were never made, and tags that shall not move. */
+/**
+ * What a request to the registry is in policies.
+ * docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+ */
+const REGISTRY_ACTIONS: {readonly [request: string]: readonly string[]} = {
+  'HEAD blobs': ['BatchCheckLayerAvailability'],
+  'GET blobs': ['GetDownloadUrlForLayer'],
+  'POST uploads': ['InitiateLayerUpload'],
+  'PATCH uploads': ['UploadLayerPart'],
+  'PUT uploads': ['UploadLayerPart', 'CompleteLayerUpload'],
+  'HEAD manifests': ['BatchGetImage'],
+  'GET manifests': ['BatchGetImage'],
+  'PUT manifests': ['PutImage'],
+};
+
+interface Registered {
+  readonly repositories: ReadonlyMap<string, Repository>;
+  readonly registry: FakeRegistry;
+  readonly account: Account;
+  readonly arnOf: (name: string) => string;
+}
+
+/**
+ * What ECR's registry refuses that others take: what the caller may not do, repositories that were never made, and tags
+ * that shall not move.
+ */
 function refuseAsEcr(
   {method, url = ''}: IncomingMessage,
   response: ServerResponse,
-  repositories: ReadonlyMap<string, Repository>,
-  {manifests}: FakeRegistry,
+  {repositories, registry: {manifests}, account, arnOf}: Registered,
 ): boolean {
-  const [, name, kind, reference = ''] = /^\/v2\/(.+?)\/(blobs|manifests)\/([^?]*)/.exec(url) ?? [];
+  const [, name, kind = '', reference = ''] =
+    /^\/v2\/(.+?)\/(?:blobs\/(?=uploads))?(uploads|blobs|manifests)\/([^?]*)/.exec(url) ?? [];
   if (name === undefined) return false;
   const complain = (status: number, code: string, message: string): boolean => {
     response.writeHead(status, {'content-type': 'application/json'});
     response.end(JSON.stringify({errors: [{code, message}]}));
     return true;
   };
+  try {
+    for (const action of REGISTRY_ACTIONS[`${method} ${kind}`] ?? [])
+      account.demand(`ecr:${action}`, arnOf(name));
+  } catch (error) {
+    if (error instanceof Refusal) return complain(403, 'DENIED', error.message);
+    throw error;
+  }
   const repository = repositories.get(name);
   if (repository === undefined) {
     return complain(404, 'NAME_UNKNOWN', `The repository with name '${name}' does not exist`);

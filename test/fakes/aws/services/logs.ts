@@ -78,6 +78,8 @@ export function createLogs({clock, account, paces, pageSize}: Cloud): Service & 
           arn: `${arnOf(name)}:*`,
           logGroupArn: arnOf(name),
           storedBytes: 0,
+          metricFilterCount: 0,
+          logGroupClass: 'STANDARD',
         })),
       };
     },

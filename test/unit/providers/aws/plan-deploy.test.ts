@@ -125,6 +125,26 @@ describe('a deploy plan', () => {
     expect(ops.slice(0, 2)).toEqual(['WaitFunctionDeleted', 'CreateFunction']);
   });
 
+  it('deletes what Lambda could not make, and makes it anew', () => {
+    const stillborn = site({state: 'Failed', stateReason: 'InvalidImage', live: null, versions: []});
+    const plan = planDeploy(spec, options, stillborn);
+    expect(opsOf(plan).slice(0, 3)).toEqual(['DeleteFunction', 'WaitFunctionDeleted', 'CreateFunction']);
+    expect(plan.steps[0]?.why).toContain('InvalidImage');
+    const failed = withB(site({state: 'Failed', latest: deployed({}, other).latest}));
+    expect(opsOf(planDeploy(other, options, failed))).not.toContain('DeleteFunction');
+  });
+
+  it('waits for settings of a function that has failed without minding that, where other code follows', () => {
+    const have = withB(site({state: 'Failed', declared: {image: null, nonce: null}}));
+    const waits = planDeploy(other, options, have).steps.filter(
+      ({op}) => op === 'lambda:WaitFunctionUpdated',
+    );
+    expect(waits.map(({id, args}) => [id, args['afterFailure'] ?? false])).toEqual([
+      ['configured', true],
+      ['updated', false],
+    ]);
+  });
+
   it('keeps instances of a new version ready before requests go there', () => {
     const provisioned = [{version: '1', requested: 2, ready: 2, status: 'READY' as const, reason: null}];
     const warm = {...other, warm: {min: 2, schedule: []}};

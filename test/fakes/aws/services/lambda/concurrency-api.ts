@@ -4,7 +4,7 @@ import {Refusal} from '../../refusal.ts';
 import {functionArn, parseTarget, type Target} from './names.ts';
 import type {FunctionRecord, Functions, Provisioned, Version} from './state.ts';
 
-/** So much must be left to functions that reserve nothing. */
+/** So much must be left to functions that reserve nothing; all, where the account has no more. */
 const UNRESERVED_MIN = 100;
 
 /** What provisioned concurrency really has. */
@@ -33,9 +33,10 @@ export function concurrencyApi(functions: Functions, cloud: Cloud, kept: Kept): 
     }, 0);
 
   const checkUnreserved = (wanted: number, but: string): void => {
-    if (account.concurrency - spokenFor(but) - wanted >= UNRESERVED_MIN) return;
+    const least = Math.min(UNRESERVED_MIN, account.concurrency);
+    if (account.concurrency - spokenFor(but) - wanted >= least) return;
     throw invalid(
-      `Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [${UNRESERVED_MIN}].`,
+      `Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [${least}].`,
     );
   };
 

@@ -122,11 +122,19 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
   const failureOf = (code: Code): Failure | null => {
     if (code.kind === 'zip') return null;
     const manifest = readManifest(registry(), code.repository, code.digest);
+    const layers = (manifest?.layers ?? []).map(({digest}) => ({
+      digest,
+      bytes: registry().blobs.get(digest),
+    }));
     // bazel-contrib/rules_oci#777 and #645.
-    const plain = (manifest?.layers ?? []).find(({digest}) => {
-      const bytes = registry().blobs.get(digest);
-      return bytes?.[0] !== 0x1f || bytes[1] !== 0x8b;
-    });
+    const plain = layers.find(({bytes}) => bytes?.[0] !== 0x1f || bytes[1] !== 0x8b);
+    // A gzip member ends with its size.
+    const unpacked = layers.reduce((sum, {bytes}) => sum + (bytes?.readUInt32LE(bytes.length - 4) ?? 0), 0);
+    if (plain === undefined && unpacked > account.imageBytesMax) {
+      // aws-samples/aws-genai-llm-chatbot#59
+      const reason = 'SizeLimitExceeded: Uncompressed container image size exceeds 10 GiB limit';
+      return {code: 'InvalidImage', reason};
+    }
     return plain === undefined
       ? null
       : {
@@ -374,13 +382,16 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
       return {NextMarker: next, Functions: page.map((fn) => functions.render(fn, fn.latest, null))};
     },
 
-    DeleteFunction(input: Lambda.DeleteFunctionRequest): void {
+    DeleteFunction(input: Lambda.DeleteFunctionRequest): Lambda.DeleteFunctionResponse {
+      // API_DeleteFunction: "the service sends back an HTTP 204 response with an empty HTTP body"
+      const done = {StatusCode: 204};
       const target = parseTarget(input.FunctionName, input.Qualifier);
       const {qualifier} = target;
       if (qualifier === null) {
         functions.writable(target);
         functions.all.delete(target.name);
-        return around.onDelete(target.name);
+        around.onDelete(target.name);
+        return done;
       }
       const fn = functions.find(target);
       if (qualifier === '$LATEST') {
@@ -390,7 +401,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
         throw invalid('Deletion of aliases is not currently supported.');
       }
       // Whoever deletes what is not there has what he wanted.
-      if (!fn.versions.has(qualifier)) return;
+      if (!fn.versions.has(qualifier)) return done;
       const users = [...fn.aliases.values()].filter(({version}) => version === qualifier);
       if (users.length > 0) {
         throw new Refusal(
@@ -401,6 +412,7 @@ export function functionsApi(functions: Functions, around: Surroundings): Handle
       fn.versions.delete(qualifier);
       fn.provisioned.delete(qualifier);
       around.onChange(fn);
+      return done;
     },
 
     TagResource({Resource, Tags}: Lambda.TagResourceRequest): void {
