@@ -11,6 +11,7 @@ import type {SSM} from '@aws-sdk/client-ssm';
 import type {STS} from '@aws-sdk/client-sts';
 import {setMaxListeners} from 'node:events';
 import type {Context} from '../../core/driver.ts';
+import {ThawError} from '../../core/errors.ts';
 import {look} from './errors.ts';
 
 /** Which credentials and which region: a region of null is the one that the environment or the profile names. */
@@ -119,6 +120,12 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 /** Who calls, and where. */
 export type Account = {readonly id: string; readonly partition: string; readonly region: string};
 
+/** Regions that an account has not enabled know nobody's credentials. */
+function unknownIn(region: string, error: ThawError): ThawError {
+  const message = `${error.message.replace(/\.$/, '')}; it was asked in ${region}, which may not be enabled for the account`;
+  return new ThawError(error.code, message, {...error.facts, region}, {cause: error});
+}
+
 /**
  * Asks AWS who calls, which needs no permission.
  *
@@ -133,6 +140,10 @@ export async function readAccount(
   const region = await look(asked, context, () => sts.config.region());
   const {Account: id = '', Arn: arn = ''} = await look(asked, context, () =>
     sts.getCallerIdentity({}, {abortSignal: context.signal}),
-  );
+  ).catch((error: unknown) => {
+    throw error instanceof ThawError && error.facts['reason'] === 'invalid'
+      ? unknownIn(region, error)
+      : error;
+  });
   return {id, arn, region, partition: arn.split(':')[1] || 'aws'};
 }

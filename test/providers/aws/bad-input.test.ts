@@ -3,6 +3,7 @@ import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, describe, expect, it} from 'vitest';
+import {hintsFor} from '../../../src/cli/hints.ts';
 import {openProject} from '../../../src/cli/project.ts';
 import {ThawError} from '../../../src/core/errors.ts';
 import type {Image} from '../../../src/core/image.ts';
@@ -120,6 +121,8 @@ describe('a repository of the user’s own', () => {
       `the tag ${tag} in team/models is immutable and of another image, ${other.image.digest}`,
     );
     expect(error.message).toContain(wanted.digest);
+    const advice = `Delete the tag ${tag} in team/models, or name another repository.`;
+    expect(hintsFor(error.code, error.facts)).toEqual([advice]);
   });
 
   it('with immutable tags takes an image again, and another one', async () => {

@@ -47,6 +47,14 @@ describe('AWS refuses', () => {
     expect([error.code, error.facts['reason']]).toEqual(['CREDENTIALS_MISSING', 'no-region']);
   });
 
+  it('whose region the account has not enabled: it is named', async () => {
+    const harness = await openSite({region: 'ap-east-1'});
+    const error = await refusalOf(openDesk(harness).plan(baseOf(harness)));
+    expect([error.code, error.facts['reason']]).toEqual(['CREDENTIALS_MISSING', 'invalid']);
+    expect(error.message).toContain('asked in ap-east-1, which may not be enabled for the account');
+    expect(harness.aws.writes()).toEqual([]);
+  });
+
   it('more memory than a new account may have', async () => {
     const harness = await openSite();
     harness.aws.account.memoryMbMax = 3008;
