@@ -1,5 +1,5 @@
 import type {Digest} from '../core/digest.ts';
-import type {ProviderReport, Summary} from '../core/report.ts';
+import type {ArchiveSize, ProviderReport, Summary} from '../core/report.ts';
 import {
   PHASES,
   START_CLASSES,
@@ -17,6 +17,7 @@ export interface Subject {
   readonly url: string;
   readonly image: Digest | null;
   readonly imageBytes?: number | null;
+  readonly archive?: ArchiveSize;
   readonly notes: readonly string[];
   readonly samples: readonly Sample[];
 }
@@ -26,7 +27,7 @@ export interface Subject {
  * was wanted of them; a failed sample is in no group, and none is dropped for being far from the others.
  */
 export function summarize(subject: Subject): ProviderReport {
-  const {provider, url, image, imageBytes = null, notes, samples} = subject;
+  const {provider, url, image, imageBytes = null, archive, notes, samples} = subject;
   const good = samples.filter((sample) => sample.error === null);
   const failed = samples.filter((sample) => sample.error !== null);
   const cold = good.filter((sample) => sample.class === 'cold' && !sample.firstAfterDeploy);
@@ -48,6 +49,7 @@ export function summarize(subject: Subject): ProviderReport {
     url,
     image,
     imageBytes,
+    ...(archive === undefined ? {} : {archive}),
     notes: [...notes, ...strangerNotes(good, image)],
     cold: {
       ...summaryOf(cold, failures('cold')),
