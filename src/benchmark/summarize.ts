@@ -165,8 +165,14 @@ function classCounts(samples: readonly Sample[]): {readonly [C in StartClass]: n
 /** Answers from an image other than the deployed one belong to another story; a reader must know of them. */
 function strangerNotes(samples: readonly Sample[], image: Digest | null): string[] {
   if (image === null) return [];
-  const strangers = samples.filter((sample) => (sample.evidence?.image ?? image) !== image).length;
-  return strangers === 0 ? [] : [`${strangers} of ${samples.length} answers came from another image`];
+  const {length} = samples;
+  const told = samples.flatMap(({evidence}) => (evidence === null ? [] : [evidence.image]));
+  const strangers = told.filter((each) => each !== null && each !== image).length;
+  const silent = told.filter((each) => each === null).length;
+  return [
+    ...(strangers === 0 ? [] : [`${strangers} of ${length} answers came from another image`]),
+    ...(silent === 0 ? [] : [`${silent} of ${length} answers do not say which image they came from`]),
+  ];
 }
 
 /** Equal items once, each with how often it occurred, in order of first occurrence. */
