@@ -11,7 +11,7 @@ import {
   VPC_EXECUTION,
 } from '../names.ts';
 import type {AwsOptions} from '../options.ts';
-import {monthlyWarmUsd} from '../prices.ts';
+import {monthlySnapshotUsd, monthlyWarmUsd} from '../prices.ts';
 import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../settings.ts';
 import {authOf} from './access.ts';
 import {planAdoption} from './adopt.ts';
@@ -53,6 +53,7 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
       authOf(fn.triggers) === 'none'
         ? 'anybody may call it'
         : 'only who signs requests with AWS credentials may call it',
+    ...(options.snapStart ? {snapshotUsdPerMonth: roundUsd(monthlySnapshotUsd(memoryMb))} : {}),
     ...(fn.warm.min > 0 ? {warmUsdPerMonth: roundUsd(monthlyWarmUsd(memoryMb, fn.warm.min, arm))} : {}),
   });
 }
