@@ -1,5 +1,5 @@
 import type {Digest} from '../core/digest.ts';
-import type {ProviderReport, Summary} from '../core/report.ts';
+import type {ArchiveSize, ProviderReport, Summary} from '../core/report.ts';
 import {
   PHASES,
   START_CLASSES,
@@ -17,6 +17,7 @@ export interface Subject {
   readonly url: string;
   readonly image: Digest | null;
   readonly imageBytes?: number | null;
+  readonly archive?: ArchiveSize;
   readonly notes: readonly string[];
   readonly samples: readonly Sample[];
 }
@@ -26,7 +27,7 @@ export interface Subject {
  * was wanted of them; a failed sample is in no group, and none is dropped for being far from the others.
  */
 export function summarize(subject: Subject): ProviderReport {
-  const {provider, url, image, imageBytes = null, notes, samples} = subject;
+  const {provider, url, image, imageBytes = null, archive, notes, samples} = subject;
   const good = samples.filter((sample) => sample.error === null);
   const failed = samples.filter((sample) => sample.error !== null);
   const cold = good.filter((sample) => sample.class === 'cold' && !sample.firstAfterDeploy);
@@ -48,6 +49,7 @@ export function summarize(subject: Subject): ProviderReport {
     url,
     image,
     imageBytes,
+    ...(archive === undefined ? {} : {archive}),
     notes: [...notes, ...strangerNotes(good, image)],
     cold: {
       ...summaryOf(cold, failures('cold')),
@@ -163,8 +165,14 @@ function classCounts(samples: readonly Sample[]): {readonly [C in StartClass]: n
 /** Answers from an image other than the deployed one belong to another story; a reader must know of them. */
 function strangerNotes(samples: readonly Sample[], image: Digest | null): string[] {
   if (image === null) return [];
-  const strangers = samples.filter((sample) => (sample.evidence?.image ?? image) !== image).length;
-  return strangers === 0 ? [] : [`${strangers} of ${samples.length} answers came from another image`];
+  const {length} = samples;
+  const told = samples.flatMap(({evidence}) => (evidence === null ? [] : [evidence.image]));
+  const strangers = told.filter((each) => each !== null && each !== image).length;
+  const silent = told.filter((each) => each === null).length;
+  return [
+    ...(strangers === 0 ? [] : [`${strangers} of ${length} answers came from another image`]),
+    ...(silent === 0 ? [] : [`${silent} of ${length} answers do not say which image they came from`]),
+  ];
 }
 
 /** Equal items once, each with how often it occurred, in order of first occurrence. */

@@ -43,6 +43,9 @@ export interface Failure {
   readonly count: number;
 }
 
+/** What an archive takes: as it is sent, and as it is run. */
+export type ArchiveSize = {readonly bytes: number; readonly unpackedBytes: number};
+
 /** What a benchmark says of one provider. */
 export interface ProviderReport {
   readonly provider: string;
@@ -50,6 +53,8 @@ export interface ProviderReport {
   readonly image: Digest | null;
   /** What the image takes compressed, as it is pulled; null or left out where that is not known. */
   readonly imageBytes?: number | null;
+  /** Where not the image runs but an archive of what is in it; left out where that is not so, or not known. */
+  readonly archive?: ArchiveSize;
   /** What a reader must know to judge the figures: the engine, the limits, "not the image". */
   readonly notes: readonly string[];
   readonly cold: Summary;
@@ -100,6 +105,7 @@ export interface RunTarget {
   readonly url: string;
   readonly image: Digest | null;
   readonly imageBytes?: number | null;
+  readonly archive?: ArchiveSize;
   readonly notes: readonly string[];
   /** No earlier run has reached this image there. */
   readonly freshImage: boolean;

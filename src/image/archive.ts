@@ -60,19 +60,17 @@ interface ArchiveRecord {
  *   RUNTIME_UNAVAILABLE, DISK_FULL, PERMISSION_DENIED, INTERRUPTED
  */
 export async function writeArchive(input: ArchiveInput): Promise<ArchiveOnDisk> {
-  const {image, form, programsDir, dir, signal} = input;
-  const {runtime, digest} = image.image;
+  const {image, form, dir, signal} = input;
+  const {runtime} = image.image;
   const entry = form.entry[runtime.kind];
-  const program = await readFile(join(programsDir, entry.file)).catch((error: unknown) => {
-    throw unreadable(join(programsDir, entry.file), error);
-  });
-  const key = digestOfJson({format: FORMAT, image: digest, entry: entry.name, program: digestOf(program)});
-  const [file, recordFile] = [join(dir, 'code.zip'), join(dir, 'code.json')];
-  const known = await readRecord(recordFile);
-  if (known?.key === key && (await digestOfFile(file)) === known.archive.digest) {
-    refuseTooLarge(input, known.archive.unpackedBytes, 'unpacked', []);
-    refuseTooLarge(input, known.archive.bytes, 'compressed', []);
-    return {archive: known.archive, file};
+  const program = await readProgram(input);
+  const key = keyOf(input, program);
+  const {file, recordFile} = filesIn(dir);
+  const known = await readKnown(dir, key);
+  if (known !== null) {
+    refuseTooLarge(input, known.unpackedBytes, 'unpacked', []);
+    refuseTooLarge(input, known.bytes, 'compressed', []);
+    return {archive: known, file};
   }
 
   const members = [{path: entry.name, executable: false, content: program}, ...(await readContents(input))];
@@ -84,6 +82,36 @@ export async function writeArchive(input: ArchiveInput): Promise<ArchiveOnDisk> 
   await writeWhole(file, bytes, {signal});
   await writeWhole(recordFile, JSON.stringify({key, archive} satisfies ArchiveRecord), {signal});
   return {archive, file};
+}
+
+/** The archive of an image that was written before; null if there is none. */
+export async function findArchive(input: Omit<ArchiveInput, 'provider' | 'signal'>): Promise<Archive | null> {
+  return readKnown(input.dir, keyOf(input, await readProgram(input)));
+}
+
+type Made = Pick<ArchiveInput, 'image' | 'form' | 'programsDir'>;
+
+async function readProgram({image, form, programsDir}: Made): Promise<Buffer> {
+  const file = join(programsDir, form.entry[image.image.runtime.kind].file);
+  return readFile(file).catch((error: unknown) => {
+    throw unreadable(file, error);
+  });
+}
+
+/** What an archive is made of. */
+function keyOf({image, form}: Made, program: Buffer): Digest {
+  const {runtime, digest} = image.image;
+  const entry = form.entry[runtime.kind].name;
+  return digestOfJson({format: FORMAT, image: digest, entry, program: digestOf(program)});
+}
+
+const filesIn = (dir: string) => ({file: join(dir, 'code.zip'), recordFile: join(dir, 'code.json')});
+
+/** The archive that lies in a folder, if it is whole and made of that. */
+async function readKnown(dir: string, key: Digest): Promise<Archive | null> {
+  const {file, recordFile} = filesIn(dir);
+  const known = await readRecord(recordFile);
+  return known?.key === key && (await digestOfFile(file)) === known.archive.digest ? known.archive : null;
 }
 
 async function readRecord(file: string): Promise<ArchiveRecord | null> {

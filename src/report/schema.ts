@@ -136,6 +136,9 @@ const provider = z.object({
     .nullable()
     .exactOptional()
     .meta({description: 'What the image takes compressed, as it is pulled.'}),
+  archive: z.object({bytes: count, unpackedBytes: count}).exactOptional().meta({
+    description: 'Where an archive of what is in the image runs: what it takes as it is sent, and unpacked.',
+  }),
   notes: z.array(z.string()).meta({description: 'What a reader must know to judge the figures.'}),
   cold: summary,
   warm: summary,

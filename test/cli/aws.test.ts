@@ -238,9 +238,16 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
     expect(cold.code).not.toBe(0);
     expect(cold.stderr).toContain('thaw did not make it, and changes no settings of it');
     const words = ['benchmark', 'aws', ...zip, '--cold', '0', '--warm', '2', '--data', '@request.json'];
-    const measured = await thaw(words);
+    const measured = await thaw([...words, '--json']);
     expect(measured.code, measured.stderr).toBe(0);
     expect(aws.writes().length).toBe(writes);
+    // Its environment is not touched: what it runs its instances do not know.
+    const {providers} = JSON.parse(measured.stdout) as {providers: {notes: string[]}[]};
+    expect(providers[0]).toMatchObject({warm: {n: 2}, missed: [], failed: []});
+    expect(providers[0]?.notes).toEqual([
+      expect.stringContaining('a zip archive of its contents'),
+      '2 of 2 answers do not say which image they came from',
+    ]);
     const destroyed = await thaw(['destroy', 'aws', ...zip, '--yes']);
     expect(destroyed.code, destroyed.stderr).toBe(0);
     expect(destroyed.stdout + destroyed.stderr).toContain('which thaw did not make');

@@ -2,12 +2,13 @@ import {hasSampleOf} from '../../benchmark/earlier-samples.ts';
 import {openEndpoint} from '../../benchmark/endpoint.ts';
 import type {Digest} from '../../core/digest.ts';
 import type {StartupRecord} from '../../core/deployment.ts';
-import type {Context, StartupQuery} from '../../core/driver.ts';
+import type {Context, Driver, Site, StartupQuery} from '../../core/driver.ts';
 import type {RunTarget} from '../../core/report.ts';
 import type {Invocation, Shot} from '../../core/sample.ts';
 import {applyPlan} from '../../deploy/apply.ts';
 import {readImage} from '../../image/layout.ts';
 import {openSigner} from '../../providers/signers.ts';
+import {findBroughtArchive} from '../bring-archive.ts';
 import type {Workshop} from '../compose.ts';
 import {inspectDeployed} from '../deployed.ts';
 import {openColdStarts} from '../cold-starts.ts';
@@ -65,8 +66,8 @@ export async function openDeploymentTarget(flags: DeploymentFlags): Promise<Targ
       provider: label,
       url: deployment.url,
       image: deployment.image,
-      imageBytes: await bytesOfImage(project, deployment.image),
-      notes: view.status.notes ?? (driver.limits.runsImage ? [] : ['not the image, only its contents']),
+      ...(await readSize(project, site, context, deployment.image)),
+      notes: view.status.notes ?? notesOn(driver, site),
       freshImage: !(await hasSampleOf(runsDir, label, deployment.image)),
     },
     bodies,
@@ -90,11 +91,28 @@ export async function openDeploymentTarget(flags: DeploymentFlags): Promise<Targ
   };
 }
 
-/** What a deployed image takes compressed; null if the project has another one by now. */
-async function bytesOfImage({config}: Project, digest: Digest): Promise<number | null> {
+/** What runs, where it is not the image. */
+function notesOn({limits}: Driver, {archive}: Site): readonly string[] {
+  if (archive !== null)
+    return ["not the image: a zip archive of its contents, on an interpreter of the provider's own"];
+  return limits.runsImage ? [] : ['not the image, only its contents'];
+}
+
+/** What a deployed image takes compressed, or the archive of it; nothing if the project has another one by now. */
+async function readSize(
+  {config}: Project,
+  site: Site,
+  context: Context,
+  digest: Digest,
+): Promise<Pick<RunTarget, 'imageBytes' | 'archive'>> {
   const packaged = await readImage(imageDir(config)).catch(() => null);
-  if (packaged?.image.digest !== digest) return null;
-  return packaged.image.layers.reduce((sum, {bytes}) => sum + bytes, 0);
+  if (packaged?.image.digest !== digest) return {imageBytes: null};
+  if (site.archive === null) {
+    return {imageBytes: packaged.image.layers.reduce((sum, {bytes}) => sum + bytes, 0)};
+  }
+  const archive = await findBroughtArchive(config, packaged, site.archive, context);
+  if (archive === null) return {imageBytes: null};
+  return {imageBytes: null, archive: {bytes: archive.bytes, unpackedBytes: archive.unpackedBytes}};
 }
 
 /** How an endpoint that thaw did not make is asked. */

@@ -29,6 +29,7 @@ export function deploymentOf(
     logGroup: found.logGroup,
     via: found.url === null ? 'direct' : options.invoke,
     auth: found.url?.auth ?? 'iam',
+    tellsImage: found.ours,
   };
   return {
     schema: 'thaw.deployment/1',

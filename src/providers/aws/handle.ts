@@ -10,6 +10,8 @@ export type Handle = {
   readonly logGroup: string;
   readonly via: 'url' | 'direct';
   readonly auth: 'iam' | 'none';
+  /** Whether its environment is thaw's: of another, what it says of the image can be of long ago. */
+  readonly tellsImage: boolean;
 };
 
 export const handleOf = (deployment: Deployment): Handle => deployment.handle as Handle;

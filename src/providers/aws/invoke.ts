@@ -16,9 +16,14 @@ export async function invokeFunction(
   request: InvokeRequest,
 ): Promise<Invocation> {
   const handle = handleOf(deployment);
-  return handle.via === 'direct'
-    ? invokeDirectly(openAws, context, handle, request)
-    : invokeUrl(openAws, context, deployment.url, handle, request);
+  const invocation =
+    handle.via === 'direct'
+      ? await invokeDirectly(openAws, context, handle, request)
+      : await invokeUrl(openAws, context, deployment.url, handle, request);
+  const {evidence} = invocation;
+  return handle.tellsImage || evidence === null
+    ? invocation
+    : {...invocation, evidence: {...evidence, image: null}};
 }
 
 async function invokeUrl(

@@ -5,6 +5,7 @@ import {renderCommandLine} from '../command-line.ts';
 import {describeLoad} from '../load-words.ts';
 import {headlineOf, loadSentenceOf, sentenceOf} from './headline.ts';
 import {renderLoadCharts, renderTimeline} from './load-charts.ts';
+import {describeSize} from '../size.ts';
 import {html, Markup} from './markup.ts';
 import {showCount} from './numbers.ts';
 import {renderPercentiles} from './percentile-chart.ts';
@@ -146,10 +147,12 @@ function renderMethod(report: Report): Markup {
   const {request, machine, providers, samples} = report;
   const facts: (readonly [string, string | Markup])[] = [
     ...providers.map(
-      ({provider, url, image}) =>
+      (report) =>
         [
-          provider,
-          html`<code>${url}</code>${image !== null && html`<br />image <code>${image}</code>`}`,
+          report.provider,
+          html`<code>${report.url}</code>${
+              report.image !== null && html`<br />image <code>${report.image}</code>`
+            }${describeSize(report) !== '' && html`<br />${describeSize(report)}`}`,
         ] as const,
     ),
     [

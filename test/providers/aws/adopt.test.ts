@@ -110,6 +110,21 @@ it.each(['image', 'zip'] as const)(
   },
 );
 
+it('does not believe what the environment of somebody else says of the image', async () => {
+  harness = await openAwsHarness();
+  const lambda = await makeTheirs('image');
+  const [old, now] = harness.images;
+  const Variables = {...SETTINGS.Environment.Variables, THAW_IMAGE: old.image.digest};
+  await lambda.updateFunctionConfiguration({FunctionName: NAME, Environment: {Variables}});
+  await harness.aws.clock.sleep(60_000, new AbortController().signal);
+  const desk = openDesk(harness);
+  const base = {...baseOf(harness), image: now, options: {adopt: true}};
+  await desk.deploy(base);
+  expect((await desk.deployment(base)).image).toBe(now.image.digest);
+  const {evidence, class: start} = await desk.invoke(base);
+  expect([start, evidence.image, evidence.ordinal]).toEqual(['cold', null, 1]);
+});
+
 it('finishes an adoption that was cut off anywhere', async () => {
   harness = await openAwsHarness();
   const lambda = await makeTheirs('image');

@@ -145,13 +145,17 @@ test('there is no residual without phases, and none without a warm request to co
   expect(report([sample(100, {class: 'cold'}), sample(3, {}, {infer: 1})]).cold.phases).toEqual(WIRE);
 });
 
-test('answers from another image are noted', () => {
+test('answers from another image are noted, and those that do not say from which one', () => {
   const {notes} = report([
     sample(1),
     sample(1, {}, {}, {image: `sha256:${'2'.repeat(64)}`}),
     sample(1, {}, {}, {image: null}),
   ]);
-  expect(notes).toEqual(['as is', '1 of 3 answers came from another image']);
+  expect(notes).toEqual([
+    'as is',
+    '1 of 3 answers came from another image',
+    '1 of 3 answers do not say which image they came from',
+  ]);
 });
 
 test('no samples make a report without figures', () => {

@@ -174,6 +174,14 @@ test('what a few requests cannot carry is not said', () => {
   expect(cells).toContain('n<299 ≥ 195 ms');
 });
 
+test('what runs is named with its size', () => {
+  const archive = {bytes: 19_800_000, unpackedBytes: 52_100_000};
+  const image = provider({imageBytes: 498_000_000});
+  const page = renderHtml({...report(image), providers: [image, provider({provider: 'zipped', archive})]});
+  expect(page).toContain('<br />image 498 MB');
+  expect(page).toContain('<br />zip 19.8 MB, 52.1 MB unpacked');
+});
+
 test('notes, misses, failures, an interrupt and all that is needed to repeat it are said', () => {
   const page = textOf(renderHtml({...rich, interrupted: true}));
   for (const said of [

@@ -44,13 +44,19 @@ test('a load is a table of its stages', () => {
   `);
 });
 
-test('several targets stand side by side, with the sizes of their images', () => {
-  const others = [provider({imageBytes: 498_000_000}), provider({provider: 'twin', imageBytes: null})];
+test('several targets stand side by side, with the size of what runs', () => {
+  const archive = {bytes: 19_800_000, unpackedBytes: 52_100_000};
+  const others = [
+    provider({imageBytes: 498_000_000}),
+    provider({provider: 'zipped', imageBytes: null, archive}),
+    provider({provider: 'twin', imageBytes: null}),
+  ];
   const text = renderMarkdown({...report(provider()), providers: others});
   expect(text.slice(text.indexOf('|  | cold p50'), text.indexOf('- local'))).toMatchInlineSnapshot(`
-    "|  | cold p50 | warm p50 | image |
+    "|  | cold p50 | warm p50 | size |
     | --- | ---: | ---: | ---: |
-    | local | 212 ms | 1.84 ms | 498 MB |
+    | local | 212 ms | 1.84 ms | image 498 MB |
+    | zipped | 212 ms | 1.84 ms | zip 19.8 MB, 52.1 MB unpacked |
     | twin | 212 ms | 1.84 ms |  |
 
     "

@@ -12,7 +12,7 @@ import {
   VPC_EXECUTION,
 } from '../names.ts';
 import type {AwsOptions} from '../options.ts';
-import {monthlyWarmUsd} from '../prices.ts';
+import {monthlySnapshotUsd, monthlyWarmUsd} from '../prices.ts';
 import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../settings.ts';
 import {wantedTriggers} from '../wanted-triggers.ts';
 import {authOf} from './access.ts';
@@ -59,6 +59,7 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
         ? 'anybody may call it'
         : 'only who signs requests with AWS credentials may call it',
     ...queueAdvice(fn, have),
+    ...(options.snapStart ? {snapshotUsdPerMonth: roundUsd(monthlySnapshotUsd(memoryMb))} : {}),
     ...(fn.warm.min > 0 ? {warmUsdPerMonth: roundUsd(monthlyWarmUsd(memoryMb, fn.warm.min, arm))} : {}),
   });
 }

@@ -176,6 +176,13 @@ describe('a deploy plan', () => {
     expect(changesOf(plan)).toEqual(['PutProvisionedConcurrencyConfig warm.min']);
   });
 
+  it('says what keeping a snapshot costs a month', () => {
+    const resources = {...spec.resources, memoryMb: 2048};
+    const plan = planDeploy({...spec, resources}, parseOptions({snapStart: true}), nothing);
+    expect(plan.facts['snapshotUsdPerMonth']).toBe(7.91);
+    expect(planDeploy(spec, options, nothing).facts).not.toHaveProperty('snapshotUsdPerMonth');
+  });
+
   it('puts a schedule with AWS in its own words, as one change', () => {
     const window = {up: '0 8 * * 1-5', down: '0 18 * * 1-5', timezone: 'Europe/Berlin', min: 3};
     const plan = planDeploy({...spec, warm: {min: 0, schedule: [window]}}, options, site());

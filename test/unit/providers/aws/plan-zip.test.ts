@@ -200,6 +200,22 @@ describe('a zip archive that is too large for a request', () => {
     expect(deleted).toEqual([keyOf('second'), keyOf('old')]);
   });
 
+  it('goes through it to a function that thaw did not make', () => {
+    const theirs = {ours: false, tags: {}, live: null, versions: []};
+    const have = {...there(large(zipped), theirs), archiveBucket: {...empty, left: [keyOf('old')]}};
+    const plan = planDeploy(large(other), {...through, adopt: true}, have);
+    expect(opsOf(plan)).toEqual([
+      'PutObject',
+      'UpdateFunctionCode',
+      'WaitFunctionUpdated',
+      'DeleteObject',
+      'PublishVersion',
+      'WaitVersionActive',
+      'CreateAlias',
+      'DeleteObject',
+    ]);
+  });
+
   it('goes through it for a cold start of older code, too, and is refused without one', () => {
     const versions = [version('1', large(zipped)), version('2', other)];
     const have = there(other, {versions, live: '1'});
