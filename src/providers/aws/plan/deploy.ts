@@ -19,6 +19,7 @@ import {addCode, type Code} from './code.ts';
 import {addSettled, made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive} from './live.ts';
 import {isToAdopt, refuseSettings, refuseTaken} from './refuse.ts';
+import {addPruning} from './prune.ts';
 import {addTriggers} from './triggers.ts';
 import {addTidying} from './twins.ts';
 import {addWarmth, warmChanges, warmOf} from './warmth.ts';
@@ -40,9 +41,10 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
   const code = addCode(draft, fn);
   addRole(draft, fn);
   addTags(draft);
-  addFunction(draft, fn, code);
+  const publishes = addFunction(draft, fn, code);
   addTriggers(draft, fn, found);
   addUnneededPolicies(draft, fn);
+  if (found !== null) addPruning(draft, fn, found, publishes);
   const arm = architectureOf(fn.platform) === 'arm64';
   const {memoryMb} = fn.resources;
   return makePlan('aws', fn.name, draft.steps, {
@@ -187,7 +189,8 @@ function addTags(draft: Draft): void {
   }
 }
 
-function addFunction(draft: Draft, fn: FunctionSpec, code: Code): void {
+/** @returns whether a version is published */
+function addFunction(draft: Draft, fn: FunctionSpec, code: Code): boolean {
   const {name, options, have, add} = draft;
   if (have.fn?.state === 'Deleting') {
     add('gone', 'lambda:WaitFunctionDeleted', {name}, [], 'an earlier one is being deleted');
@@ -233,6 +236,7 @@ function addFunction(draft: Draft, fn: FunctionSpec, code: Code): void {
   }
   reserved.after();
   if (found !== null) addTidying(draft, found);
+  return publishes;
 }
 
 interface Updating {
