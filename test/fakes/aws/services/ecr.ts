@@ -287,11 +287,11 @@ export function createEcr({clock, account, pageSize}: Cloud, registry: () => Fak
     protocol: (client) => jsonRpc(client, 'AmazonEC2ContainerRegistry_V20150921', '1.1'),
     throttled: {type: 'ThrottlingException', status: 400, message: 'Rate exceeded'},
     handlers,
-    resourceOf: (_, {repositoryName, resourceArn}) =>
+    resourceOf: (_, {repositoryName, repositoryNames, resourceArn}) =>
       typeof resourceArn === 'string'
         ? resourceArn
-        : typeof repositoryName === 'string'
-          ? arnOf(repositoryName)
+        : typeof (repositoryName ?? first(repositoryNames)) === 'string'
+          ? arnOf(String(repositoryName ?? first(repositoryNames)))
           : '*',
     inventory: () =>
       [...repositories.keys()].flatMap((name) => [
@@ -368,3 +368,5 @@ function sizeOf(manifest: Buffer | undefined): number {
   };
   return [config, ...layers].reduce((sum, each) => sum + (each?.size ?? 0), 0);
 }
+
+const first = (names: unknown): unknown => (Array.isArray(names) ? names[0] : undefined);
