@@ -243,6 +243,13 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
         ],
   CREDENTIALS_MISSING: ({provider, registry, engine, reason}) => {
     if (reason === 'no-region') return ['Set the region in thaw.yaml, in the environment or in the profile.'];
+    if (reason === 'clock') return ["Set this machine's clock, then run the command again."];
+    if (reason === 'invalid' && typeof provider === 'string') {
+      return [
+        `$ thaw doctor ${provider}`,
+        'It tells wrong credentials from a region that the account lacks.',
+      ];
+    }
     return engine !== undefined
       ? registryAdvice(engine)
       : typeof registry === 'string'
@@ -255,7 +262,7 @@ const ADVICE: {readonly [C in ErrorCode]: Advice} = {
     if (typeof action === 'string') {
       return [
         `Have ${action} allowed on ${text(resource, 'it')}, then run the command again: it goes on where it stopped.`,
-        `docs/providers/${text(provider, 'local')}.md has the whole policy.`,
+        `All that thaw needs: $ thaw doctor ${text(provider, '')} --policy`,
       ];
     }
     if (engine !== undefined) return reason === 'socket' ? SOCKET_ADVICE : registryAdvice(engine);

@@ -1,4 +1,5 @@
 import type {Digest, FingerprintFn} from '../core/digest.ts';
+import type {FunctionNeeds} from '../core/driver.ts';
 import {ThawError} from '../core/errors.ts';
 import type {FunctionSpec} from '../core/function.ts';
 import type {Config, ProviderConfig} from './config.ts';
@@ -41,19 +42,22 @@ export function completeFunction(
   ]);
   const spec: FunctionSpec = {
     schema: 'thaw.function/1',
-    name: config.name,
+    ...functionNeeds(config, provider),
     image,
-    resources: {
-      memoryMb: settings.memoryMb,
-      timeoutMs: settings.timeoutMs,
-      cpu: settings.cpu,
-      concurrency: settings.concurrency,
-    },
-    scaling: {maxInstances: settings.maxInstances},
-    warm: settings.warm,
     env: Object.fromEntries([...values].map(([name, value]) => [name, fingerprint(value)])),
-    secrets: Object.fromEntries(Object.entries(settings.secrets).filter(([, source]) => source !== 'env')),
-    triggers: settings.triggers,
   };
   return {spec, values};
+}
+
+/** What is known of the function for one provider from `thaw.yaml` alone. */
+export function functionNeeds({name}: Config, {settings}: ProviderConfig): FunctionNeeds {
+  const {memoryMb, timeoutMs, cpu, concurrency, maxInstances, warm, secrets, triggers} = settings;
+  return {
+    name,
+    resources: {memoryMb, timeoutMs, cpu, concurrency},
+    scaling: {maxInstances},
+    warm,
+    secrets: Object.fromEntries(Object.entries(secrets).filter(([, source]) => source !== 'env')),
+    triggers,
+  };
 }

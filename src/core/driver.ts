@@ -88,7 +88,7 @@ export interface Op {
   run(context: OpContext, args: JsonObject): Promise<Outputs>;
 }
 
-/** One thing that `thaw doctor` looks at. */
+/** One thing that `thaw doctor` looks at. What is well may come with a remedy, too: something to know. */
 export interface Check {
   readonly name: string;
   check(
@@ -143,6 +143,11 @@ export interface SettingProblem {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
+/** The part of a function that says what its provider has to have, and to allow, before there is an image. */
+export type FunctionNeeds = Pick<
+  FunctionSpec,
+  'name' | 'resources' | 'scaling' | 'warm' | 'secrets' | 'triggers'
+>;
 
 /**
  * A provider: O is its section of `thaw.yaml`, H is what `inspect` found. Planners are pure: not async, and handed
@@ -184,7 +189,12 @@ export interface DriverSpec<O, H> {
   startup(context: Context, deployment: Deployment, query: StartupQuery): Promise<readonly StartupRecord[]>;
   logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
   /** What has to be so for the function to run there. */
-  checks(fn: FunctionRef, options: O): readonly Check[];
+  checks(fn: FunctionNeeds, options: O): readonly Check[];
+  /**
+   * The least that thaw must be allowed to do for the function, as the provider itself takes it, also where nobody has
+   * signed in yet; left out where nothing has to be allowed.
+   */
+  policy?(context: Context, fn: FunctionNeeds, options: O): Promise<JsonObject>;
   readonly prices: PriceTable;
 }
 
@@ -211,7 +221,9 @@ export interface Site {
   invoke(context: Context, deployment: Deployment, request: InvokeRequest): Promise<Invocation>;
   startup(context: Context, deployment: Deployment, query: StartupQuery): Promise<readonly StartupRecord[]>;
   logs(context: Context, deployment: Deployment, query: LogQuery): AsyncIterable<LogLine>;
-  checks(fn: FunctionRef): readonly Check[];
+  checks(fn: FunctionNeeds): readonly Check[];
+  /** The least that thaw must be allowed to do for the function; null where nothing has to be allowed. */
+  policy(context: Context, fn: FunctionNeeds): Promise<JsonObject | null>;
 }
 
 /** What was found of one function, and the plans that can be made from there. */
@@ -263,6 +275,7 @@ export function defineDriver<O, H>(spec: DriverSpec<O, H>): Driver {
         startup: (context, deployment, query) => spec.startup(context, deployment, query),
         logs: (context, deployment, query) => spec.logs(context, deployment, query),
         checks: (fn) => spec.checks(fn, options),
+        policy: async (context, fn) => (await spec.policy?.(context, fn, options)) ?? null,
       };
     },
   };

@@ -65,22 +65,6 @@ describe.runIf(process.platform === 'linux')('a life on AWS, with the real image
     expect(aws.requests).toEqual([]);
   });
 
-  it('looks whether AWS can be deployed to, and says what to do if not', async () => {
-    const good = await thaw(['doctor', 'aws']);
-    expect(good.code, good.stderr).toBe(0);
-    expect(good.stdout).toContain('✓ AWS credentials: arn:aws:iam::123456789012:user/');
-    expect(good.stdout).toContain('lambda:CreateFunction');
-    aws.account.deny('ecr:GetAuthorizationToken');
-    aws.account.concurrency = 10;
-    const bad = await thaw(['doctor', 'aws']);
-    aws.account.allow('ecr:GetAuthorizationToken');
-    aws.account.concurrency = 1000;
-    expect(bad.code).toBe(5);
-    expect(bad.stdout).toContain('have ecr:GetAuthorizationToken allowed');
-    expect(bad.stdout).toContain('✗ Lambda quotas: 10 instances at once');
-    expect(aws.writes()).toEqual([]);
-  });
-
   it('says where in the file a trigger stands that Lambda would not take', async () => {
     const triggers = `triggers:
   - sqs: {name: orders, batchSize: 50, filter: [{body: {kind: order}}]}

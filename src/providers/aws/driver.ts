@@ -1,6 +1,6 @@
 import {defineDriver, type Driver} from '../../core/driver.ts';
 import {archiveFormOf} from './archive.ts';
-import {createChecks} from './checks.ts';
+import {createChecks, readPolicy} from './checks.ts';
 import {createOpenAws, type TimeLimits} from './clients.ts';
 import {describeFunction} from './describe.ts';
 import type {Have} from './have.ts';
@@ -49,6 +49,7 @@ export function createAwsDriver(times: Partial<TimeLimits> = {}): Driver {
     startup: (context, deployment, query) => readStartups(openAws, context, deployment, query),
     logs: (context, deployment, query) => readLogs(openAws, context, deployment, query),
     checks: (fn, options) => createChecks(openAws, fn, options),
+    policy: (context, fn, options) => readPolicy(openAws, context, fn, options),
     prices,
   });
 }

@@ -18,7 +18,10 @@ interface SdkError {
   readonly $metadata?: {readonly httpStatusCode?: number; readonly requestId?: string};
 }
 
-const EXPIRED = /^(ExpiredToken(Exception)?|RequestExpired|TokenRefreshRequired)$/;
+const EXPIRED = /^(ExpiredToken(Exception)?|TokenRefreshRequired)$/;
+const SKEWED = /^(RequestTimeTooSkewed|RequestExpired|RequestInTheFuture)$/;
+/** Services say it by the name that a wrong signature has. */
+const SKEWED_SIGNATURE = /Signature (not yet current|expired)/i;
 const NOT_VALID =
   /^(UnrecognizedClient(Exception)?|InvalidClientTokenId|InvalidAccessKeyId|InvalidToken|SignatureDoesNotMatch|InvalidSignature(Exception)?|IncompleteSignature(Exception)?|MissingAuthenticationToken(Exception)?|NotSignedUp|OptInRequired|AuthFailure)$/;
 const NONE_FOUND = /^(CredentialsProviderError|TokenProviderError|ProviderError|ParseError)$/;
@@ -74,6 +77,10 @@ export function explainFailure(error: unknown, {action, resource}: Asked, signal
   if (NONE_FOUND.test(name)) {
     const text = `no AWS credentials: ${firstLine(message)}`;
     return new ThawError('CREDENTIALS_MISSING', text, {...facts, reason: 'none'}, options);
+  }
+  if (SKEWED.test(name) || (NOT_VALID.test(name) && SKEWED_SIGNATURE.test(message))) {
+    const text = `AWS takes this machine's clock for wrong: ${firstLine(message)}`;
+    return new ThawError('CREDENTIALS_MISSING', text, {...facts, reason: 'clock'}, options);
   }
   if (EXPIRED.test(name)) {
     const text = `the AWS credentials have expired: ${firstLine(message)}`;

@@ -19,6 +19,8 @@ export type VersionFound = {
   readonly state: string;
   /** Thaw published it, of a function that it did not make. */
   readonly ours: boolean;
+  /** It looks as thaw publishes functions that it made: it carries thaw's variable, and nobody has described it. */
+  readonly byThaw: boolean;
   /** What marks it as made for a cold start; null: it was not. */
   readonly nonce: string | null;
 };
@@ -125,6 +127,8 @@ export type FunctionFound = {
   readonly live: string | null;
   /** Aliases that were made for cold starts. */
   readonly coldAliases: readonly {readonly name: string; readonly version: string}[];
+  /** Versions that any alias leads to, whoever made it, and be it with a weight. */
+  readonly held: readonly string[];
   /** Null: nothing is reserved. */
   readonly reserved: number | null;
   readonly url: {readonly url: string; readonly auth: 'iam' | 'none'} | null;
@@ -146,6 +150,8 @@ export type RepositoryFound = {
   readonly uri: string;
   readonly tags: Tags;
   readonly images: readonly string[];
+  /** Those of them that have a tag of thaw's and no other. */
+  readonly pushed: readonly string[];
 };
 
 export type LogGroupFound = {

@@ -22,6 +22,7 @@ import type {
 import {
   COLD_ALIAS,
   imageIn,
+  imageTag as thawsTag,
   IMAGE_VARIABLE,
   LIVE,
   logGroupName,
@@ -128,7 +129,7 @@ async function readFunction(
   ]);
   const configuration = readableConfiguration(found.Configuration ?? {}, name);
   const secrets = await readSecrets(aws, [configuration, ...published], fingerprint, context);
-  const versions = published.map((each) => versionOf(each, fingerprint, secrets));
+  const versions = published.map((each) => versionOf(each, configuration, fingerprint, secrets));
   const schedules = await readSchedules(
     aws,
     name,
@@ -170,7 +171,10 @@ async function readFunction(
     imageUri: imageUriOf(found),
     versions,
     live,
-    coldAliases: aliases.filter((alias) => alias.name.startsWith(COLD_ALIAS)),
+    coldAliases: aliases
+      .filter((alias) => alias.name.startsWith(COLD_ALIAS))
+      .map(({name, version}) => ({name, version})),
+    held: [...new Set(aliases.flatMap(({version, weighted}) => [version, ...weighted]))].sort(),
     reserved: found.Concurrency?.ReservedConcurrentExecutions ?? null,
     url: url && {url: url.FunctionUrl ?? '', auth: url.AuthType === 'NONE' ? 'none' : 'iam'},
     statements: statementsOf(policy?.Policy ?? null),
@@ -243,10 +247,14 @@ async function readSecrets(
 
 function versionOf(
   configuration: FunctionConfiguration,
+  latest: FunctionConfiguration,
   fingerprint: FingerprintFn,
   secrets: SecretsNow,
 ): VersionFound {
   const {Version = '', LastModified = '', State = 'Active', Environment, Description} = configuration;
+  const {[IMAGE_VARIABLE]: declared, [NONCE_VARIABLE]: nonce = null} = Environment?.Variables ?? {};
+  // A version gets the function's own description where it is given none.
+  const isDescribed = (Description ?? '') !== '' && Description !== latest.Description;
   const image = imageOfVersion(configuration);
   return {
     version: Version,
@@ -256,7 +264,8 @@ function versionOf(
     codeBytes: configuration.CodeSize ?? 0,
     state: State,
     ours: imageIn(Description) !== null,
-    nonce: Environment?.Variables?.[NONCE_VARIABLE] ?? null,
+    byThaw: declared !== undefined && !isDescribed,
+    nonce,
   };
 }
 
@@ -281,7 +290,7 @@ async function readAliases(
   lambda: Lambda,
   name: string,
   context: Context,
-): Promise<{readonly name: string; readonly version: string}[]> {
+): Promise<{readonly name: string; readonly version: string; readonly weighted: readonly string[]}[]> {
   const asked = {action: 'lambda:ListAliases', resource: name};
   const all = await readPages(
     (Marker) =>
@@ -291,7 +300,11 @@ async function readAliases(
     ({Aliases}) => Aliases,
     ({NextMarker}) => NextMarker,
   );
-  return all.map(({Name = '', FunctionVersion = ''}) => ({name: Name, version: FunctionVersion}));
+  return all.map(({Name = '', FunctionVersion = '', RoutingConfig}) => ({
+    name: Name,
+    version: FunctionVersion,
+    weighted: Object.keys(RoutingConfig?.AdditionalVersionWeights ?? {}),
+  }));
 }
 
 async function readProvisioned(lambda: Lambda, name: string, context: Context): Promise<ProvisionedFound[]> {
@@ -416,10 +429,14 @@ async function readRepository(aws: Aws, name: string, context: Context): Promise
     lookFor(about('ecr:ListTagsForResource'), context, () => ecr.listTagsForResource({resourceArn}, how)),
     readImages(aws, name, context),
   ]);
-  return {name, uri: repository.repositoryUri ?? '', tags: tagsOf(tags?.tags ?? []), images};
+  return {name, uri: repository.repositoryUri ?? '', tags: tagsOf(tags?.tags ?? []), ...images};
 }
 
-async function readImages(aws: Aws, name: string, context: Context): Promise<string[]> {
+async function readImages(
+  aws: Aws,
+  name: string,
+  context: Context,
+): Promise<Pick<RepositoryFound, 'images' | 'pushed'>> {
   const ecr = await aws.ecr();
   const asked = {action: 'ecr:ListImages', resource: name};
   const ids = await readPages(
@@ -432,7 +449,9 @@ async function readImages(aws: Aws, name: string, context: Context): Promise<str
   );
   // An image with several tags is there several times.
   const digests = new Set(ids.flatMap(({imageDigest}) => (imageDigest === undefined ? [] : [imageDigest])));
-  return [...digests].sort();
+  const others = ids.filter(({imageDigest = '', imageTag}) => imageTag !== thawsTag(imageDigest));
+  const images = [...digests].sort();
+  return {images, pushed: images.filter((digest) => !others.some(({imageDigest}) => imageDigest === digest))};
 }
 
 async function readLogGroup(aws: Aws, name: string, context: Context): Promise<LogGroupFound | null> {

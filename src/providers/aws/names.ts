@@ -32,6 +32,9 @@ export function roleName(fn: string, region: string): string {
   return `${name.slice(0, ROLE_CHARS_MAX - mark.length - 1)}-${mark}`;
 }
 
+/** The same where the region is not known: a pattern, as policies have it. */
+export const rolePattern = (fn: string): string => `${`thaw-${fn}-`.slice(0, ROLE_CHARS_MAX - 9)}*`;
+
 /** Repositories have lower-case names. */
 export const repositoryName = (fn: string): string => `thaw/${fn.toLowerCase()}`;
 

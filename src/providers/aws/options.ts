@@ -21,6 +21,8 @@ export type AwsOptions = {
   readonly bucket: string | null;
   /** Whether a function of that name that thaw did not make is given new code, and nothing else. */
   readonly adopt: boolean;
+  /** Versions that are kept to roll back to, beside the live one; null: all. */
+  readonly keep: number | null;
   /** Of `/tmp`. */
   readonly ephemeralStorageMb: number;
   readonly vpc: Vpc | null;
@@ -41,6 +43,7 @@ const RETENTION_DAYS = [
 ];
 const EPHEMERAL_MB = {min: 512, max: 10_240};
 const TAGS_MAX = 45;
+const KEEP = 5;
 
 /** What the section may hold, as it is written in `thaw.yaml`. */
 export const optionsSchema: JsonObject = {
@@ -96,6 +99,14 @@ export const optionsSchema: JsonObject = {
       default: false,
       description:
         'Give a function of that name that thaw did not make new code, and change and delete nothing else of it.',
+    },
+    keep: {
+      type: ['integer', 'null'],
+      minimum: 1,
+      default: KEEP,
+      examples: [10],
+      description:
+        'How many versions are kept to roll back to, beside the live one, with their images; null: all.',
     },
     ephemeralStorage: {
       type: 'string',
@@ -203,6 +214,10 @@ export function parseOptions(raw: Json): AwsOptions {
   if (artifact !== 'image' && artifact !== 'zip') wrong('artifact', 'image or zip', artifact);
   const adopt = valueOf('adopt');
   if (typeof adopt !== 'boolean') wrong('adopt', 'true or false', adopt);
+  const keep = section['keep'] === null ? null : valueOf('keep');
+  if (keep !== null && !(typeof keep === 'number' && Number.isInteger(keep) && keep >= 1)) {
+    wrong('keep', 'null or a whole number from 1', keep);
+  }
   const storage = valueOf('ephemeralStorage');
   const ephemeralStorageMb = typeof storage === 'string' ? parseMemory(storage) : undefined;
   if (
@@ -257,6 +272,7 @@ export function parseOptions(raw: Json): AwsOptions {
     artifact: artifact as AwsOptions['artifact'],
     bucket,
     adopt: adopt as boolean,
+    keep: keep as number | null,
     ephemeralStorageMb: ephemeralStorageMb as number,
     vpc,
     kmsKey,

@@ -12,6 +12,25 @@ export const SECRET_STORES: readonly string[] = ['ssm', 'secretsmanager'];
 
 export const isReference = (source: string): boolean => REFERENCE.test(source);
 
+/** The store of a reference, and what a policy calls what lies there; null if it is no reference. */
+export function secretArn(
+  source: string,
+  {
+    partition,
+    region,
+    account,
+  }: {readonly partition: string; readonly region: string; readonly account: string},
+): {readonly store: string; readonly arn: string} | null {
+  const [, store, name = ''] = REFERENCE.exec(source) ?? [];
+  if (store === undefined) return null;
+  // Secrets Manager puts six characters of its own behind a name.
+  if (name.startsWith('arn:')) return {store, arn: store === 'ssm' ? name : `${name}*`};
+  const at = `${region}:${account}`;
+  return store === 'ssm'
+    ? {store, arn: `arn:${partition}:ssm:${at}:parameter/${name.replace(/^\//, '').replace(/:.*$/, '')}`}
+    : {store, arn: `arn:${partition}:secretsmanager:${at}:secret:${name}-??????`};
+}
+
 /** Calls AWS: patiently where it is looked around, once where an op says itself what it tries again. */
 export type Asking = <T>(asked: Asked, call: () => Promise<T>) => Promise<T>;
 

@@ -1,3 +1,4 @@
+import {evaluate, type Decision, type PolicyDocument, type RequestContext} from './policy.ts';
 import {Refusal} from './refusal.ts';
 
 /** Who the test keys belong to, what they may do, and what the account is allowed. */
@@ -18,6 +19,14 @@ export class Account {
   imageBytesMax = 10 * 2 ** 30;
   /** What the caller has had to be allowed, in turn. */
   readonly asked: {readonly action: string; readonly resource: string}[] = [];
+  /** The caller as AWS tells it; null: a user. */
+  caller: string | null = null;
+  /** What the caller's own policies allow; null: everything. */
+  policy: PolicyDocument | null = null;
+  /** The permissions boundary of the caller; null: none. */
+  boundary: PolicyDocument | null = null;
+  /** What the organization lets the account do; null: there is none. */
+  organization: PolicyDocument | null = null;
   readonly #denied = new Map<string, string | null>();
 
   constructor(id: string, region: string) {
@@ -26,7 +35,7 @@ export class Account {
   }
 
   get callerArn(): string {
-    return `arn:aws:iam::${this.id}:user/tester`;
+    return this.caller ?? `arn:aws:iam::${this.id}:user/tester`;
   }
 
   arn(service: string, resource: string): string {
@@ -48,10 +57,26 @@ export class Account {
     else this.#denied.delete(action);
   }
 
-  allows(action: string, resource: string): boolean {
+  /** @param context null: nobody knows; what is bound to conditions is allowed, and not denied */
+  allows(action: string, resource: string, context: RequestContext | null = null): boolean {
     this.asked.push({action, resource});
+    return (
+      !this.lacks(action, resource) &&
+      [this.policy, this.boundary, this.organization].every(
+        (policy) => policy === null || evaluate(policy, action, resource, context) === 'allowed',
+      )
+    );
+  }
+
+  /** Whether a permission was taken away. */
+  lacks(action: string, resource: string): boolean {
     const only = this.#denied.get(action);
-    return only === undefined || (only !== null && !resource.includes(only));
+    return only !== undefined && (only === null || resource.includes(only));
+  }
+
+  /** What the caller's own policies say. */
+  decide(action: string, resource: string, context: RequestContext | null): Decision {
+    return this.policy === null ? 'allowed' : evaluate(this.policy, action, resource, context);
   }
 
   /** @throws Refusal AccessDeniedException, as services word it when no policy of the caller allows an action */

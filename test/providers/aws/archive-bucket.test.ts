@@ -8,6 +8,7 @@ import {ThawError} from '../../../src/core/errors.ts';
 import type {ImageOnDisk} from '../../../src/core/ports.ts';
 import {writeArchive} from '../../../src/image/archive.ts';
 import {makeSmallImage} from '../../fakes/aws/sandboxes/small-image.ts';
+import type {PolicyDocument} from '../../fakes/aws/policy.ts';
 import type {BucketTraits} from '../../fakes/aws/services/s3.ts';
 import {baseOf, openDesk} from '../conformance/desk.ts';
 import {awsTraits, NAME, openAwsHarness, PROGRAMS, type AwsHarness} from './harness.ts';
@@ -56,7 +57,9 @@ describe('an archive that is too large for a request', () => {
     'goes through a bucket, of which nothing is left, whether it keeps versions: %s',
     async (versioned) => {
       const harness = await openSite({versioned});
-      const {aws} = harness;
+      const {aws, context, driver, spec} = harness;
+      const policy = await driver.open(OPTIONS).policy(context, spec);
+      aws.account.policy = policy as unknown as PolicyDocument;
       const desk = openDesk(harness);
       const base = baseOf(harness);
       const plan = await desk.deploy(base);
@@ -183,8 +186,8 @@ describe('the bucket is refused', () => {
       {path: ['providers', 'aws', 'bucket'], message: expect.stringContaining(message) as unknown},
     ]);
     expect(harness.aws.writes()).toEqual([]);
-    const {driver, context} = harness;
-    const checks = driver.open(OPTIONS).checks({name: NAME});
+    const {driver, context, spec} = harness;
+    const checks = driver.open(OPTIONS).checks(spec);
     const check = checks.find(({name}) => name === 'bucket for archives');
     expect(await check?.check(context)).toMatchObject({
       ok: false,

@@ -30,7 +30,7 @@ export const awsTraits: Traits & {readonly driver: Driver} = {
     repository: OWN_REPOSITORY,
     kmsKey: 'arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000',
   },
-  placeOptions: ['region', 'profile', 'artifact', 'bucket', 'adopt', 'invoke'],
+  placeOptions: ['region', 'profile', 'artifact', 'bucket', 'adopt', 'keep', 'invoke'],
 };
 
 export interface AwsHarness extends Harness {

@@ -1,24 +1,12 @@
 import {afterEach, describe, expect, it} from 'vitest';
 import {ThawError} from '../../../src/core/errors.ts';
-import {leastPolicy} from '../../../src/providers/aws/policy.ts';
-import {baseOf, openDesk} from '../conformance/desk.ts';
-import {NAME, openAwsHarness, type AwsHarness} from './harness.ts';
+import {openDesk} from '../conformance/desk.ts';
+import {openAwsHarness, type AwsHarness} from './harness.ts';
 import {lifeOf, lookAfter, plantSurroundings, type Stage} from './life.ts';
-
-const PLACE = {partition: 'aws', account: '123456789012', region: 'eu-central-1', function: NAME};
-
-/** Actions that no life asks for by that name, and who does. */
-const ASKED_BY_OTHERS: {readonly [action: string]: string} = {
-  'ecr:BatchGetImage': 'Lambda, with the permissions of who deploys, to take the image',
-  'ecr:GetDownloadUrlForLayer': 'Lambda, the same',
-  'ecr:GetRepositoryPolicy': 'Lambda, to see whether it may take images from the repository',
-  'ecr:SetRepositoryPolicy': 'Lambda, so that it may',
-  'events:TagResource': 'EventBridge, where a rule is made with tags',
-};
 
 /** Actions that are not needed: without them a command does what it can. */
 const SPARED: {readonly [artifact: string]: readonly string[]} = {
-  image: ['lambda:GetAccountSettings'],
+  image: ['lambda:GetAccountSettings', 'sqs:GetQueueUrl', 'sqs:GetQueueAttributes'],
   // One of before may be there, where the function was an image.
   zip: ['lambda:GetAccountSettings', 'ecr:DescribeRepositories'],
 };
@@ -30,8 +18,8 @@ afterEach(async () => {
   for (const harness of open.splice(0)) await harness.close();
 });
 
-async function openSite(artifact: string, runs = false): Promise<AwsHarness> {
-  const harness = await openAwsHarness({artifact}, {runs});
+async function openSite(artifact: string): Promise<AwsHarness> {
+  const harness = await openAwsHarness({artifact}, {runs: false});
   open.push(harness);
   plantSurroundings(harness);
   return harness;
@@ -88,62 +76,3 @@ describe('each action in turn that is not allowed', () => {
     300_000,
   );
 });
-
-describe('the least policy', () => {
-  it('allows all that is asked for, on what it is asked for, and nothing else', async () => {
-    const asked = new Map<string, Set<string>>();
-    for (const artifact of ['image', 'zip']) {
-      const harness = await openSite(artifact, true);
-      const {aws, context, driver} = harness;
-      await record(harness, lifeOf(harness));
-      await askAround(harness);
-      const checks = driver.open({artifact}).checks({name: NAME});
-      for (const check of checks) await check.check(context);
-      for (const {action, resource} of aws.account.asked) {
-        asked.set(action, (asked.get(action) ?? new Set()).add(resource));
-      }
-    }
-    const {Statement} = leastPolicy(PLACE) as unknown as {Statement: readonly Allowed[]};
-    for (const [action, resources] of asked) {
-      for (const resource of resources)
-        expect([action, resource, allows(Statement, action, resource)]).toEqual([action, resource, true]);
-    }
-    const allowed = [...new Set(Statement.flatMap(({Action}) => Action))].sort();
-    const unasked = allowed.filter((action) => !asked.has(action));
-    expect(unasked).toEqual(Object.keys(ASKED_BY_OTHERS));
-  }, 120_000);
-});
-
-/** A request each way, and the log. */
-async function askAround(harness: AwsHarness): Promise<void> {
-  const {context, driver} = harness;
-  const desk = openDesk(harness);
-  const base = baseOf(harness);
-  await desk.deploy(base);
-  for (const invoke of ['url', 'direct']) {
-    const {evidence} = await desk.invoke({...base, options: {...base.options, invoke}});
-    const query = {bootIds: [evidence.bootId], sinceMs: null};
-    await driver.open(base.options).startup(context, await desk.deployment(base), query);
-  }
-  await desk.teardown(base);
-}
-
-interface Allowed {
-  readonly Action: string | readonly string[];
-  readonly Resource: string | readonly string[];
-}
-
-const allows = (statements: readonly Allowed[], action: string, resource: string): boolean =>
-  statements.some(
-    ({Action, Resource}) =>
-      [Action].flat().includes(action) && [Resource].flat().some((pattern) => matches(pattern, resource)),
-  );
-
-/** Whether a pattern of a policy, with stars, is of a resource. */
-const matches = (pattern: string, resource: string): boolean =>
-  new RegExp(
-    `^${pattern
-      .split('*')
-      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-      .join('.*')}$`,
-  ).test(resource);

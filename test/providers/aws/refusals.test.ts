@@ -134,7 +134,7 @@ describe('who may not see the quota of the account', () => {
     expect((await desk.inspect(base)).status.facts).not.toHaveProperty('accountConcurrency');
     const quotas = driver
       .open({})
-      .checks({name: NAME})
+      .checks(base.spec)
       .find(({name}) => name === 'Lambda quotas');
     const {ok, found, remedy} = (await quotas?.check(context)) ?? {};
     expect(ok).toBe(false);

@@ -130,7 +130,7 @@ it('needs no registry', async () => {
   for (const action of ['DescribeRepositories', 'GetAuthorizationToken', 'CreateRepository']) {
     aws.account.deny(`ecr:${action}`);
   }
-  const checks = driver.open({artifact: 'zip'}).checks({name: NAME});
+  const checks = driver.open({artifact: 'zip'}).checks(harness.spec);
   const results = await Promise.all(checks.map((each) => each.check(context)));
   expect(results.map(({ok, found}) => (ok ? 'fine' : found))).toEqual(checks.map(() => 'fine'));
   const desk = openDesk(harness);

@@ -1,8 +1,13 @@
 import type {Op, Retry} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import {explainDenial, isTransient, nameOf, PATIENTLY} from '../errors.ts';
+import {imageOf} from '../inspect.ts';
 import {imageTag, OWNER_TAG} from '../names.ts';
+import {readPages} from '../pages.ts';
 import type {Job, MakeOp} from './arguments.ts';
+
+/** ECR takes no more in a request. */
+const DELETIONS_MAX = 100;
 
 /** A registry that does not answer, or does not know the repository yet that was just made, does so later. */
 const PUSHING: Retry = {
@@ -76,6 +81,21 @@ export const ecrOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     }
   }),
 
+  'ecr:BatchDeleteImage': op(async (job) => {
+    const {text, args, how} = job;
+    const ecr = await job.aws.ecr();
+    const used = await readUsedImages(job, text('function'));
+    // Of what cannot be told nothing is deleted: a function whose image is gone starts no more.
+    if (used.has(null)) return;
+    const images = (args['images'] as readonly string[]).filter((image) => !used.has(image));
+    for (let from = 0; from < images.length; from += DELETIONS_MAX) {
+      const imageIds = images.slice(from, from + DELETIONS_MAX).map((imageDigest) => ({imageDigest}));
+      await job.askFor('ecr:BatchDeleteImage', text('name'), () =>
+        ecr.batchDeleteImage({repositoryName: text('name'), imageIds}, how),
+      );
+    }
+  }),
+
   'ecr:DeleteRepository': op(async (job) => {
     const {text, how} = job;
     const ecr = await job.aws.ecr();
@@ -124,6 +144,27 @@ function actionAt(url: unknown): string {
   const path = typeof url === 'string' ? url : '';
   if (path.includes('/blobs/uploads')) return 'ecr:InitiateLayerUpload';
   return path.includes('/blobs/') ? 'ecr:BatchCheckLayerAvailability' : 'ecr:PutImage';
+}
+
+/** The images that a function's versions run, as Lambda itself says; null among them where it does not. */
+async function readUsedImages({aws, ask, askFor, how}: Job, name: string): Promise<Set<string | null>> {
+  const lambda = await aws.lambda();
+  const versions = await readPages(
+    (Marker) =>
+      ask('lambda:ListVersionsByFunction', name, () =>
+        lambda.listVersionsByFunction({FunctionName: name, Marker}, how),
+      ),
+    (page) => page.Versions,
+    ({NextMarker}) => NextMarker,
+  );
+  const used = new Set<string | null>();
+  for (const {Version: Qualifier} of versions) {
+    const found = await askFor('lambda:GetFunction', `${name}:${Qualifier}`, () =>
+      lambda.getFunction({FunctionName: name, Qualifier}, how),
+    );
+    if (found !== null) used.add(imageOf(found));
+  }
+  return used;
 }
 
 /** Whether an earlier attempt has come to its end. */

@@ -134,7 +134,9 @@ export const functionOps = (op: MakeOp): {readonly [name: string]: Op} => ({
     const version = (args['version'] ?? null) as string | null;
     const name = text('name');
     const which = version === null ? {} : {Qualifier: version};
-    await unless(['ResourceNotFoundException'], () =>
+    // Where somebody's alias leads there by now, it is one to keep.
+    const spared = args['spare'] === true ? ['ResourceConflictException'] : [];
+    await unless(['ResourceNotFoundException', ...spared], () =>
       job.ask('lambda:DeleteFunction', version === null ? name : `${name}:${version}`, () =>
         lambda.deleteFunction({FunctionName: name, ...which}, how),
       ),

@@ -21,6 +21,7 @@ import {addUploadsTidying} from './archive-bucket.ts';
 import {addCode, type Code} from './code.ts';
 import {addSettled, made, openDraft, placeOf, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive} from './live.ts';
+import {addPruning} from './prune.ts';
 import {refuseBeyondQuota, reservedFor} from './quota.ts';
 import {isToAdopt, refuseSettings, refuseSources, refuseTaken} from './refuse.ts';
 import {addTriggers} from './triggers.ts';
@@ -46,10 +47,11 @@ export function planDeploy(fn: FunctionSpec, options: AwsOptions, have: Have): P
   const code = addCode(draft, fn);
   addRole(draft, fn);
   addTags(draft);
-  addFunction(draft, fn, code);
+  const publishes = addFunction(draft, fn, code);
   addTriggers(draft, fn, found);
   addUnneededPolicies(draft, fn);
   addUploadsTidying(draft);
+  if (found !== null) addPruning(draft, fn, found, publishes);
   const arm = architectureOf(fn.platform) === 'arm64';
   const {memoryMb} = fn.resources;
   return makePlan('aws', fn.name, draft.steps, {
@@ -216,7 +218,8 @@ function addTags(draft: Draft): void {
   }
 }
 
-function addFunction(draft: Draft, fn: FunctionSpec, code: Code): void {
+/** @returns whether a version is published */
+function addFunction(draft: Draft, fn: FunctionSpec, code: Code): boolean {
   const {name, options, have, add} = draft;
   if (isStillborn(have.fn)) {
     const why = `it could not be made: ${have.fn?.stateReason ?? 'Lambda says Failed'}`;
@@ -269,6 +272,7 @@ function addFunction(draft: Draft, fn: FunctionSpec, code: Code): void {
   }
   reserved.after();
   if (found !== null) addTidying(draft, found);
+  return publishes;
 }
 
 interface Updating {

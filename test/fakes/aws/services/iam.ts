@@ -1,5 +1,6 @@
 import type * as Iam from '@aws-sdk/client-iam';
 import {addTags, listTags, pageOf, type Cloud, type Handlers, type Service} from '../cloud.ts';
+import {evaluate, keysOf, type PolicyDocument, type RequestContext} from '../policy.ts';
 import {Refusal} from '../refusal.ts';
 import {query} from '../wire/query.ts';
 
@@ -55,7 +56,7 @@ export interface Roles {
   /** Whether a role may do something by now. */
   allows(arn: string, action: string): boolean;
   /** Makes a role that is not thaw's, old enough to be used. */
-  plant(name: string, tags?: {readonly [key: string]: string}): string;
+  plant(name: string, tags?: {readonly [key: string]: string}, path?: string): string;
 }
 
 export function createIam({clock, account, paces, pageSize}: Cloud): Service & Roles {
@@ -87,6 +88,65 @@ export function createIam({clock, account, paces, pageSize}: Cloud): Service & R
         : {PermissionsBoundaryType: 'PermissionsBoundaryPolicy', PermissionsBoundaryArn: role.boundary},
     Tags: role.tags.size === 0 ? undefined : listTags(role.tags),
   });
+
+  /** As IAM words it for an ARN that is nobody's whose policies it has, such as a session's. */
+  const checkPrincipal = (arn: string | undefined): void => {
+    if (arn === account.callerArn && arn.includes(':iam::')) return;
+    const role = byArn(arn ?? '');
+    if (role !== undefined && account.callerArn.includes(`:assumed-role/${role.name}/`)) return;
+    if (/:(role|user)\//.test(arn ?? '')) {
+      throw new Refusal('NoSuchEntityException', `The entity ${arn} cannot be found.`);
+    }
+    throw new Refusal(
+      'InvalidInputException',
+      `Invalid Entity Arn: ${arn} does not clearly define entity type and name.`,
+    );
+  };
+
+  const simulate = (
+    action: string,
+    resources: readonly string[],
+    context: RequestContext,
+  ): Iam.EvaluationResult => {
+    const known = new Set(context.keys());
+    const missing = [account.policy, account.boundary].flatMap((policy) =>
+      policy === null ? [] : keysOf(policy),
+    );
+    const unknown = [...new Set(missing)].filter((key) => !known.has(key.toLowerCase()));
+    const each = resources.map((resource): Iam.ResourceSpecificResult => {
+      const lacks = account.lacks(action, resource);
+      const own = lacks ? 'implicitDeny' : account.decide(action, resource, context);
+      const [bounded, organized] = [account.boundary, account.organization].map(
+        (policy) => policy === null || evaluate(policy, action, resource, context) === 'allowed',
+      ) as [boolean, boolean];
+      return {
+        EvalResourceName: resource,
+        EvalResourceDecision: own === 'allowed' && !(bounded && organized) ? 'implicitDeny' : own,
+        MissingContextValues: unknown,
+        PermissionsBoundaryDecisionDetail:
+          account.boundary === null ? undefined : {AllowedByPermissionsBoundary: bounded},
+      };
+    });
+    const decisions = each.map(({EvalResourceDecision}) => EvalResourceDecision);
+    const strictest = (['explicitDeny', 'implicitDeny'] as const).find((decision) =>
+      decisions.includes(decision),
+    );
+    const isAllowedIn = (policy: PolicyDocument, action: string, resource = '*'): boolean =>
+      evaluate(policy, action, resource, context) === 'allowed';
+    const isNamed = !resources.includes('*');
+    return {
+      EvalActionName: action,
+      EvalResourceName: isNamed ? resources[0] : '*',
+      EvalDecision: strictest ?? 'allowed',
+      MissingContextValues: isNamed ? [] : unknown,
+      PermissionsBoundaryDecisionDetail: each[0]?.PermissionsBoundaryDecisionDetail,
+      OrganizationsDecisionDetail:
+        account.organization === null
+          ? undefined
+          : {AllowedByOrganizations: isAllowedIn(account.organization, action, resources[0])},
+      ResourceSpecificResults: isNamed ? each : undefined,
+    };
+  };
 
   const checkDocument = (text: string | undefined): string => {
     try {
@@ -245,17 +305,23 @@ export function createIam({clock, account, paces, pageSize}: Cloud): Service & R
       Tags: listTags(find(RoleName).tags),
       IsTruncated: false,
     }),
+    // IAM's API reference, EvaluationResult: one result for each action, with the strictest decision of all resources, and
+    // the decision for each of them in ResourceSpecificResults. What is missing of the context is said there, if there
+    // are resources, whether it would have mattered or not.
     SimulatePrincipalPolicy(input: Iam.SimulatePrincipalPolicyRequest): Iam.SimulatePolicyResponse {
+      checkPrincipal(input.PolicySourceArn);
+      const context = new Map(
+        (input.ContextEntries ?? []).map(
+          ({ContextKeyName = '', ContextKeyValues = []}) =>
+            [ContextKeyName.toLowerCase(), ContextKeyValues] as const,
+        ),
+      );
+      const {page, next} = pageOf(input.ActionNames ?? [], input.Marker, input.MaxItems, pageSize);
       const resources = input.ResourceArns ?? ['*'];
       return {
-        IsTruncated: false,
-        EvaluationResults: (input.ActionNames ?? []).flatMap((action) =>
-          resources.map((resource) => ({
-            EvalActionName: action,
-            EvalResourceName: resource,
-            EvalDecision: account.allows(action, resource) ? ('allowed' as const) : ('implicitDeny' as const),
-          })),
-        ),
+        IsTruncated: next !== undefined,
+        Marker: next,
+        EvaluationResults: page.map((action) => simulate(action, resources, context)),
       };
     },
   };
@@ -285,10 +351,10 @@ export function createIam({clock, account, paces, pageSize}: Cloud): Service & R
         [...role.inline.values()].some(({document, atMs}) => isOld(atMs) && names(document, action))
       );
     },
-    plant(name, tags = {}) {
+    plant(name, tags = {}, path = '/') {
       const role = add({
         name,
-        path: '/',
+        path,
         createdMs: 0,
         trust: JSON.stringify({
           Version: '2012-10-17',

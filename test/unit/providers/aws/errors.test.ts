@@ -21,7 +21,14 @@ describe('an error of AWS', () => {
     ['ExpiredTokenException', 'The security token included in the request is expired', 403, 'expired'],
     ['ExpiredToken', 'expired', 400, 'expired'],
     ['UnrecognizedClientException', 'The security token included in the request is invalid.', 403, 'invalid'],
-    ['SignatureDoesNotMatch', 'Signature expired', 403, 'invalid'],
+    ['SignatureDoesNotMatch', 'The request signature we calculated does not match', 403, 'invalid'],
+    ['SignatureDoesNotMatch', 'Signature expired', 403, 'clock'],
+    [
+      'RequestTimeTooSkewed',
+      'The difference between the request time and the current time is too large',
+      403,
+      'clock',
+    ],
     ['Error', 'Region is missing', undefined, 'no-region'],
   ])('%s is about credentials', (name, message, status, reason) => {
     const error = explain(sdkError(name, message, status));

@@ -48,6 +48,7 @@ export function version(number: string, fn: FunctionSpec = spec, nonce: string |
     codeBytes: fn.archive?.bytes ?? 0,
     state: 'Active',
     ours: false,
+    byThaw: true,
     nonce,
   };
 }
@@ -72,6 +73,7 @@ export function deployed(change: Partial<FunctionFound> = {}, fn: FunctionSpec =
     versions: [version('1', fn)],
     live: '1',
     coldAliases: [],
+    held: ['1'],
     reserved: 10,
     url: {url: 'https://abc.lambda-url.eu-central-1.on.aws/', auth: 'iam'},
     statements: [],
@@ -92,7 +94,13 @@ export function site(change: Partial<FunctionFound> = {}, more: Partial<Have> = 
       boundary: null,
       policies: ['arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole'],
     },
-    repository: {name: `thaw/${NAME}`, uri: URI, tags: {'thaw:function': NAME}, images: [IMAGE_A]},
+    repository: {
+      name: `thaw/${NAME}`,
+      uri: URI,
+      tags: {'thaw:function': NAME},
+      images: [IMAGE_A],
+      pushed: [IMAGE_A],
+    },
     logs: {
       arn: `arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/${NAME}`,
       retentionDays: 30,

@@ -21,7 +21,13 @@ const wanted: FunctionSpec = {
     {kind: 'schedule', cron: '0 3 * * *'},
   ],
 };
-const repository = {name: `thaw/${NAME}`, uri: URI, tags: {'thaw:function': NAME}, images: [] as string[]};
+const repository = {
+  name: `thaw/${NAME}`,
+  uri: URI,
+  tags: {'thaw:function': NAME},
+  images: [] as string[],
+  pushed: [] as string[],
+};
 const theirs = (change: Partial<FunctionFound> = {}): Have => ({
   ...nothing,
   fn: deployed({ours: false, tags: {team: 'risk'}, url: null, reserved: null, live: null, ...change}),

@@ -232,7 +232,13 @@ describe('a deploy plan', () => {
 
   it("makes no role and no repository where they are the user's own", () => {
     const own = parseOptions({role: 'arn:aws:iam::123456789012:role/functions', repository: 'team/models'});
-    const ownRepository = {name: 'team/models', uri: 'registry/team/models', tags: {}, images: []};
+    const ownRepository = {
+      name: 'team/models',
+      uri: 'registry/team/models',
+      tags: {},
+      images: [],
+      pushed: [],
+    };
     const ops = opsOf(planDeploy(spec, own, {...nothing, ownRepository}));
     expect(ops).not.toContain('CreateRole');
     expect(ops).not.toContain('CreateRepository');
@@ -290,7 +296,7 @@ describe('a deploy is refused', () => {
     ['function', site({tags: {}, ours: false})],
     ['function', site({tags: {'thaw:function': 'another'}, ours: false})],
     ['role', {...nothing, role: {arn: ROLE, tags: {}, boundary: null, policies: []}}],
-    ['repository', {...nothing, repository: {name: 'x', uri: 'x', tags: {}, images: []}}],
+    ['repository', {...nothing, repository: {name: 'x', uri: 'x', tags: {}, images: [], pushed: []}}],
   ])('where a %s has the name and is not thaw’s', (what, have) => {
     const error = refusal(spec, have);
     expect([error.code, error.facts['what']]).toEqual(['PROVIDER_CONFLICT', what]);
