@@ -1,6 +1,6 @@
 import {defineConfig} from 'vitest/config';
 
-/** Tests that need more than npm: what CI installs with apt. */
+/** Tests that need more than npm, what CI installs with apt; and those that take minutes. */
 export default defineConfig({
   test: {
     include: ['test/parts/**/*.test.ts'],

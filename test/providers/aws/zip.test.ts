@@ -3,6 +3,7 @@ import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, it} from 'vitest';
+import type {Http} from '../../../src/core/ports.ts';
 import {makeSmallImage} from '../../fakes/aws/sandboxes/small-image.ts';
 import {sqsEvent} from '../../runtime/lambda-events.ts';
 import {baseOf, openDesk} from '../conformance/desk.ts';
@@ -122,6 +123,28 @@ it('forces a cold start of older code, too, which Lambda alone has', async () =>
   expect(desk.tape.join()).not.toContain('/code/');
   await desk.deploy({...base, image: harness.images[1]});
   expect((await desk.invoke(base)).evidence.image).toBe(harness.images[1].image.digest);
+}, 60_000);
+
+it('fetches older code again where that was cut off', async () => {
+  harness = await openAwsHarness({artifact: 'zip'}, {runs: false});
+  const {context} = harness;
+  const asked: string[] = [];
+  const http: Http = async (request) => {
+    asked.push(request.url);
+    const answer = await context.ports.http(request);
+    if (asked.length === 1)
+      return {...answer, body: answer.body.subarray(0, 100), error: {kind: 'reset', message: 'cut'}};
+    return asked.length === 2 ? {...answer, status: 503, body: new Uint8Array()} : answer;
+  };
+  const desk = openDesk({...harness, context: {...context, ports: {...context.ports, http}}});
+  const base = baseOf(harness);
+  await desk.deploy(base);
+  await desk.deploy({...base, image: harness.images[1]});
+  await desk.apply((await desk.inspect(base)).rollback(null), base);
+  await desk.chill(base);
+  expect(asked).toHaveLength(3);
+  await desk.tidy(base);
+  expect(desk.tape.join()).not.toContain('/code/');
 }, 60_000);
 
 it('needs no registry', async () => {
