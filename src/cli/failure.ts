@@ -1,5 +1,5 @@
 import {relative} from 'node:path';
-import type {PlacedProblem} from '../config/document.ts';
+import type {PlacedProblem, Problem} from '../config/document.ts';
 import {EXIT_CODES, ThawError} from '../core/errors.ts';
 import type {Json, JsonObject} from '../core/json.ts';
 import {hintsFor} from './hints.ts';
@@ -50,11 +50,14 @@ export function failureDocument({code, message, facts, hints}: Failure): JsonObj
   return {error: {code, message, facts, hints: [...hints]}};
 }
 
-/** The mistakes of a configuration, a line each, as compilers print them. */
+/** The mistakes of a configuration, a line each, as compilers print them. A provider knows no lines, but names keys. */
 function problemsIn(facts: JsonObject): string[] {
   if (!Array.isArray(facts['problems'])) return [];
   return (facts['problems'] as readonly Json[]).map((entry) => {
-    const {file, line, column, path, message, nearest} = entry as unknown as Partial<PlacedProblem>;
+    const {path: keys, ...placed} = entry as unknown as Partial<Omit<PlacedProblem, 'path'>> &
+      (Pick<PlacedProblem, 'path'> | Pick<Problem, 'path'>);
+    const path = typeof keys === 'string' ? keys : (keys?.join('.') ?? '');
+    const {file, line, column, message, nearest} = placed;
     const place = file === undefined ? '' : `${relative(process.cwd(), file)}:${line}:${column}  `;
     const meant = nearest ? `, did you mean "${nearest}"?` : '';
     return `${place}${path ? `${path}: ` : ''}${message}${meant}`;
