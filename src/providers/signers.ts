@@ -11,8 +11,8 @@ const SIGNERS: {
       const [, region, service] = /^([a-z\d-]+)\/([a-z\d-]+)$/.exec(scope) ?? [];
       if (region === undefined || service === undefined) return null;
       const [{createSigV4}, {createCredentials}] = await Promise.all([
-        import('./aws/sigv4.ts'),
-        import('./aws/credentials.ts'),
+        import('./aws/calls/sigv4.ts'),
+        import('./aws/calls/credentials.ts'),
       ]);
       return createSigV4({region, service, credentials: createCredentials()});
     },

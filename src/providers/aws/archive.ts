@@ -1,7 +1,7 @@
 import type {Archive, ArchiveForm} from '../../core/archive.ts';
 import type {Digest} from '../../core/digest.ts';
 import type {ImageRuntime} from '../../core/image.ts';
-import type {AwsOptions} from './options.ts';
+import type {AwsOptions} from './wanted/options.ts';
 
 /**
  * What Lambda takes in the request itself. There it is base64, 69,905,068 characters of the 70,167,211 that all of a

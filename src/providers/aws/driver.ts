@@ -1,24 +1,24 @@
 import {defineDriver, type Driver} from '../../core/driver.ts';
 import {archiveFormOf} from './archive.ts';
-import {createChecks, readPolicy} from './checks.ts';
-import {createOpenAws, type TimeLimits} from './clients.ts';
-import {describeFunction} from './describe.ts';
-import type {Have} from './have.ts';
-import {inspectFunction} from './inspect.ts';
-import {invokeFunction} from './invoke.ts';
+import {createChecks, readPolicy} from './doctor/checks.ts';
+import {createOpenAws, type TimeLimits} from './calls/clients.ts';
+import {describeFunction} from './inspect/describe.ts';
+import type {Have} from './inspect/have.ts';
+import {inspectFunction} from './inspect/function.ts';
+import {invokeFunction} from './live/invoke.ts';
 import {limits} from './limits.ts';
-import {readLogs} from './logs.ts';
+import {readLogs} from './live/logs.ts';
 import {SNAP_START_LABELS} from './names.ts';
 import {createOps} from './ops/index.ts';
-import {optionsSchema, parseOptions, type AwsOptions} from './options.ts';
+import {optionsSchema, parseOptions, type AwsOptions} from './wanted/options.ts';
 import {planChill, planTidy} from './plan/chill.ts';
 import {planDeploy} from './plan/deploy.ts';
 import {planRollback} from './plan/rollback.ts';
 import {planTeardown} from './plan/teardown.ts';
 import {planWarm} from './plan/warm.ts';
 import {prices} from './prices.ts';
-import {readStartups} from './startup.ts';
-import {triggerProblems} from './trigger-problems.ts';
+import {readStartups} from './live/startup.ts';
+import {triggerProblems} from './wanted/trigger-problems.ts';
 
 /**
  * AWS Lambda as a provider: the image in ECR, versions, an alias that is live, and a URL.

@@ -1,5 +1,5 @@
 import type {Limits} from '../../core/driver.ts';
-import {SECRET_STORES} from './secrets.ts';
+import {SECRET_STORES} from './wanted/secrets.ts';
 
 /** What AWS Lambda takes, by its documentation of 2026. */
 export const limits: Limits = {

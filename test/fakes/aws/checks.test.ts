@@ -1,7 +1,7 @@
 import * as L from '@aws-sdk/client-lambda';
 import {CreateRoleCommand} from '@aws-sdk/client-iam';
 import {describe, expect, it} from 'vitest';
-import {createSigV4} from '../../../src/providers/aws/sigv4.ts';
+import {createSigV4} from '../../../src/providers/aws/calls/sigv4.ts';
 import {connection, openForTest, refusal, type TestAws} from './open-for-test.ts';
 
 type Change = Partial<L.CreateFunctionCommandInput>;

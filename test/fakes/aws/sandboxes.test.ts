@@ -1,7 +1,7 @@
 import * as L from '@aws-sdk/client-lambda';
 import {CloudWatchLogsClient, FilterLogEventsCommand} from '@aws-sdk/client-cloudwatch-logs';
 import {describe, expect, it} from 'vitest';
-import {createSigV4} from '../../../src/providers/aws/sigv4.ts';
+import {createSigV4} from '../../../src/providers/aws/calls/sigv4.ts';
 import {connection, openForTest, refusal, ROW, type TestAws} from './open-for-test.ts';
 
 const HANDLER = `export async function predict(input, {model, context}) {

@@ -3,7 +3,7 @@ import {ListFunctionsCommand, LambdaClient} from '@aws-sdk/client-lambda';
 import {DescribeRepositoriesCommand, ECRClient} from '@aws-sdk/client-ecr';
 import {GetBucketNotificationConfigurationCommand, S3Client} from '@aws-sdk/client-s3';
 import {describe, expect, it} from 'vitest';
-import {createSigV4} from '../../../src/providers/aws/sigv4.ts';
+import {createSigV4} from '../../../src/providers/aws/calls/sigv4.ts';
 import {connection, openForTest, refusal} from './open-for-test.ts';
 
 const CONTROL_ONLY = {runs: false} as const;

@@ -5,7 +5,7 @@ import {fileURLToPath, pathToFileURL} from 'node:url';
 import {build} from 'esbuild';
 import {afterEach, describe, expect, test} from 'vitest';
 import type {SignableRequest} from '../../../src/core/ports.ts';
-import {createSigV4, type SigV4} from '../../../src/providers/aws/sigv4.ts';
+import {createSigV4, type SigV4} from '../../../src/providers/aws/calls/sigv4.ts';
 import {openSigner} from '../../../src/providers/signers.ts';
 
 const cleanups: (() => unknown)[] = [];

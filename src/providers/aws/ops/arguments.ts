@@ -2,8 +2,8 @@ import type {OpContext, Retry} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import type {Json, JsonObject} from '../../../core/json.ts';
 import type {Outputs} from '../../../core/plan.ts';
-import {ownSignal, type Aws, type OpenAws, type Place} from '../clients.ts';
-import {ask, askFor, isTransient, PATIENTLY} from '../errors.ts';
+import {ownSignal, type Aws, type OpenAws, type Place} from '../calls/clients.ts';
+import {ask, askFor, isTransient, PATIENTLY} from '../calls/errors.ts';
 import {LIVE} from '../names.ts';
 
 /** What an op works with: its arguments as the planner wrote them, and AWS at the place that they name. */

@@ -3,7 +3,7 @@ import {readFile} from 'node:fs/promises';
 import {digestOf} from '../../../core/digest.ts';
 import {ThawError} from '../../../core/errors.ts';
 import type {Op, Retry} from '../../../core/driver.ts';
-import {PATIENTLY} from '../errors.ts';
+import {PATIENTLY} from '../calls/errors.ts';
 import {changedMeanwhile, type Job, type MakeOp} from './arguments.ts';
 
 /** An archive that did not get through is sent again, though it took minutes until then. */

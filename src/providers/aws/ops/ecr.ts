@@ -1,9 +1,9 @@
 import type {Op, Retry} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import {explainDenial, isTransient, nameOf, PATIENTLY} from '../errors.ts';
-import {imageOf} from '../inspect.ts';
+import {explainDenial, isTransient, nameOf, PATIENTLY} from '../calls/errors.ts';
+import {imageOf} from '../inspect/function.ts';
 import {imageTag, OWNER_TAG} from '../names.ts';
-import {readPages} from '../pages.ts';
+import {readPages} from '../calls/pages.ts';
 import type {Job, MakeOp} from './arguments.ts';
 
 /** ECR takes no more in a request. */

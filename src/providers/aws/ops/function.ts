@@ -11,11 +11,11 @@ import {
   type Unresolved,
   type Expected,
   type Latest,
-} from '../configuration.ts';
-import {unless} from '../errors.ts';
-import {imageOf, imageUriOf} from '../inspect.ts';
+} from '../wanted/configuration.ts';
+import {unless} from '../calls/errors.ts';
+import {imageOf, imageUriOf} from '../inspect/function.ts';
 import {NONCE_VARIABLE, OWNER_TAG} from '../names.ts';
-import {readSecret} from '../secrets.ts';
+import {readSecret} from '../wanted/secrets.ts';
 import {changedMeanwhile, poll, type Job, type MakeOp} from './arguments.ts';
 import {codeOf, sendCode, timeFor} from './code.ts';
 

@@ -1,6 +1,6 @@
 import type {Op} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import {nameOf} from '../errors.ts';
+import {nameOf} from '../calls/errors.ts';
 import {OWNER_TAG} from '../names.ts';
 import type {Job, MakeOp} from './arguments.ts';
 

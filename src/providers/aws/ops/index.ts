@@ -1,5 +1,5 @@
 import type {Op} from '../../../core/driver.ts';
-import type {OpenAws} from '../clients.ts';
+import type {OpenAws} from '../calls/clients.ts';
 import {createMakeOp} from './arguments.ts';
 import {codeOps} from './code.ts';
 import {ecrOps} from './ecr.ts';

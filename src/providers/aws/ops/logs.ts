@@ -1,5 +1,5 @@
 import type {Op} from '../../../core/driver.ts';
-import {unless} from '../errors.ts';
+import {unless} from '../calls/errors.ts';
 import type {MakeOp} from './arguments.ts';
 
 /** Lines come so much later than what they tell of. */

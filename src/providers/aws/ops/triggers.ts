@@ -2,10 +2,10 @@ import type {EventSourceMappingConfiguration, EventSourcePosition} from '@aws-sd
 import type {FilterRule, LambdaFunctionConfiguration} from '@aws-sdk/client-s3';
 import type {Op} from '../../../core/driver.ts';
 import {canonicalJson, sameJson, type Json} from '../../../core/json.ts';
-import {nameOf} from '../errors.ts';
-import {requestToCreate, requestToUpdate, settingsOfMapping} from '../mapping-settings.ts';
+import {nameOf} from '../calls/errors.ts';
+import {requestToCreate, requestToUpdate, settingsOfMapping} from '../wanted/mapping-settings.ts';
 import {isNotificationId, notificationId} from '../names.ts';
-import type {BucketRule, MappingSettings} from '../wanted-triggers.ts';
+import type {BucketRule, MappingSettings} from '../wanted/triggers.ts';
 import {poll, type Job, type MakeOp} from './arguments.ts';
 
 const MAPPING_MS_MAX = 300_000;

@@ -1,5 +1,5 @@
 import type {Op} from '../../../core/driver.ts';
-import {nameOf, unless} from '../errors.ts';
+import {nameOf, unless} from '../calls/errors.ts';
 import {aliasOf, type MakeOp} from './arguments.ts';
 
 /** The URL of an alias, and who may call it. */

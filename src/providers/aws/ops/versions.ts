@@ -1,6 +1,6 @@
 import type {Op} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
-import {isTransient, nameOf} from '../errors.ts';
+import {isTransient, nameOf} from '../calls/errors.ts';
 import {LIVE} from '../names.ts';
 import {aliasOf, changedMeanwhile, poll, type Job, type MakeOp} from './arguments.ts';
 import {failedState, readLatest, refuseUnexpected} from './function.ts';

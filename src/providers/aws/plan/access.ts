@@ -1,6 +1,6 @@
 import type {FunctionSpec, Trigger} from '../../../core/function.ts';
 import type {Arg, Change} from '../../../core/plan.ts';
-import type {FunctionFound} from '../have.ts';
+import type {FunctionFound} from '../inspect/have.ts';
 import type {Draft} from './draft.ts';
 
 /** Anybody may call the URL. A URL needs both since October 2025, and the second opens nothing but the URL. */

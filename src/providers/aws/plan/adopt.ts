@@ -1,10 +1,10 @@
 import type {FunctionSpec} from '../../../core/function.ts';
 import {makePlan, type Change, type Plan} from '../../../core/plan.ts';
 import {zipCodeOf} from '../archive.ts';
-import type {FunctionFound, Have} from '../have.ts';
+import type {FunctionFound, Have} from '../inspect/have.ts';
 import {publishedOf} from '../names.ts';
-import type {AwsOptions} from '../options.ts';
-import {CODE} from '../settings.ts';
+import type {AwsOptions} from '../wanted/options.ts';
+import {CODE} from '../wanted/settings.ts';
 import {addUploadsTidying} from './archive-bucket.ts';
 import {addCode} from './code.ts';
 import {addSettled, openDraft, placeOf} from './draft.ts';

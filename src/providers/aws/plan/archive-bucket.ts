@@ -3,9 +3,9 @@ import {ThawError} from '../../../core/errors.ts';
 import type {Arg} from '../../../core/plan.ts';
 import {formatBytes} from '../../../core/units.ts';
 import {REQUEST_BYTES_MAX} from '../archive.ts';
-import type {Have} from '../have.ts';
+import type {Have} from '../inspect/have.ts';
 import {archiveKey} from '../names.ts';
-import type {AwsOptions} from '../options.ts';
+import type {AwsOptions} from '../wanted/options.ts';
 import {gone, type Draft} from './draft.ts';
 
 /** A zip archive that a step is to write. */

@@ -1,10 +1,10 @@
 import {ThawError} from '../../../core/errors.ts';
 import {sameJson} from '../../../core/json.ts';
 import type {Change} from '../../../core/plan.ts';
-import type {BucketFound, Have} from '../have.ts';
-import {liveArn} from '../inspect-triggers.ts';
+import type {BucketFound, Have} from '../inspect/have.ts';
+import {liveArn} from '../inspect/triggers.ts';
 import {callerSid} from '../names.ts';
-import {EVENTS_OF_FILES, overlap, type BucketRule, type WantedBucket} from '../wanted-triggers.ts';
+import {EVENTS_OF_FILES, overlap, type BucketRule, type WantedBucket} from '../wanted/triggers.ts';
 import type {Draft} from './draft.ts';
 import {OUTLIVES, saidOf, type Between, type Callers, type Named} from './callers.ts';
 

@@ -1,12 +1,12 @@
 import type {ColdStart, FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import {makePlan, type Arg, type Plan} from '../../../core/plan.ts';
-import {deploymentOf, invokeUrl} from '../deployment.ts';
-import {handleOf} from '../handle.ts';
-import type {FunctionFound, Have, VersionFound} from '../have.ts';
+import {deploymentOf, invokeUrl} from '../live/deployment.ts';
+import {handleOf} from '../live/handle.ts';
+import type {FunctionFound, Have, VersionFound} from '../inspect/have.ts';
 import {coldAlias, nonceFor} from '../names.ts';
-import type {AwsOptions} from '../options.ts';
-import {CODE} from '../settings.ts';
+import type {AwsOptions} from '../wanted/options.ts';
+import {CODE} from '../wanted/settings.ts';
 import {PUBLIC} from './access.ts';
 import {addSending, addUploadsTidying, type ArchiveToSend} from './archive-bucket.ts';
 import type {Code} from './code.ts';

@@ -1,10 +1,10 @@
 import type {FunctionSpec} from '../../../core/function.ts';
 import type {Arg} from '../../../core/plan.ts';
 import {zipCodeOf, type ZipCode} from '../archive.ts';
-import type {Have, RepositoryFound} from '../have.ts';
+import type {Have, RepositoryFound} from '../inspect/have.ts';
 import {repositoryName} from '../names.ts';
-import type {AwsOptions} from '../options.ts';
-import {architectureOf} from '../settings.ts';
+import type {AwsOptions} from '../wanted/options.ts';
+import {architectureOf} from '../wanted/settings.ts';
 import {addSending, type Sending} from './archive-bucket.ts';
 import {made, tagsFor, type Draft} from './draft.ts';
 

@@ -1,7 +1,7 @@
 import type {FunctionSpec} from '../../../core/function.ts';
 import {changesBetween, makePlan, type Arg, type Change, type Plan} from '../../../core/plan.ts';
 import {formatDuration} from '../../../core/units.ts';
-import type {FunctionFound, Have, Tags} from '../have.ts';
+import type {FunctionFound, Have, Tags} from '../inspect/have.ts';
 import {
   BASIC_EXECUTION,
   logGroupName,
@@ -11,10 +11,10 @@ import {
   SOURCE_EXECUTION,
   VPC_EXECUTION,
 } from '../names.ts';
-import type {AwsOptions} from '../options.ts';
+import type {AwsOptions} from '../wanted/options.ts';
 import {monthlySnapshotUsd, monthlyWarmUsd} from '../prices.ts';
-import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../settings.ts';
-import {wantedTriggers} from '../wanted-triggers.ts';
+import {architectureOf, configurationArg, isOfCode, wantedSettings} from '../wanted/settings.ts';
+import {wantedTriggers} from '../wanted/triggers.ts';
 import {authOf} from './access.ts';
 import {planAdoption} from './adopt.ts';
 import {addUploadsTidying} from './archive-bucket.ts';

@@ -1,7 +1,7 @@
 import type {Arg, Change, Step} from '../../../core/plan.ts';
-import type {FunctionFound, Have} from '../have.ts';
+import type {FunctionFound, Have} from '../inspect/have.ts';
 import {OWNER_TAG} from '../names.ts';
-import type {AwsOptions} from '../options.ts';
+import type {AwsOptions} from '../wanted/options.ts';
 
 /** A plan while it is being made. */
 export interface Draft {

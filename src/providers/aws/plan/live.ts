@@ -1,6 +1,6 @@
 import type {Warmth} from '../../../core/function.ts';
 import type {Arg, Change} from '../../../core/plan.ts';
-import type {FunctionFound} from '../have.ts';
+import type {FunctionFound} from '../inspect/have.ts';
 import type {Draft} from './draft.ts';
 import {addCooling, addWarmth, warmOf, type WarmFound} from './warmth.ts';
 

@@ -1,9 +1,9 @@
 import {ThawError} from '../../../core/errors.ts';
 import {canonicalJson, sameJson, type Json, type JsonObject} from '../../../core/json.ts';
 import {changesBetween, type Change} from '../../../core/plan.ts';
-import type {Account} from '../clients.ts';
-import type {Have, MappingFound} from '../have.ts';
-import {liveArn} from '../inspect-triggers.ts';
+import type {Account} from '../calls/clients.ts';
+import type {Have, MappingFound} from '../inspect/have.ts';
+import {liveArn} from '../inspect/triggers.ts';
 import {
   defaultSettings,
   serviceOf,
@@ -11,7 +11,7 @@ import {
   STREAMS,
   type MappingSettings,
   type WantedMapping,
-} from '../wanted-triggers.ts';
+} from '../wanted/triggers.ts';
 import {tagsFor, type Draft} from './draft.ts';
 import {OUTLIVES, saidOf, type Between, type Named} from './callers.ts';
 

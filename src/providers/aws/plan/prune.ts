@@ -1,5 +1,5 @@
 import type {FunctionSpec} from '../../../core/function.ts';
-import type {FunctionFound, Have, VersionFound} from '../have.ts';
+import type {FunctionFound, Have, VersionFound} from '../inspect/have.ts';
 import {OWNER_TAG} from '../names.ts';
 import {gone, type Draft} from './draft.ts';
 import {twinsOf} from './twins.ts';

@@ -1,6 +1,6 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import type {FunctionSpec, Warmth} from '../../../core/function.ts';
-import type {FunctionFound, Have} from '../have.ts';
+import type {FunctionFound, Have} from '../inspect/have.ts';
 import {refuse, type Refused} from './refuse.ts';
 
 /** So many instances have to be left to functions that reserve none, at least: accounts differ, and Lambda knows. */

@@ -2,16 +2,16 @@ import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import type {FunctionSpec, Warmth} from '../../../core/function.ts';
 import {formatDuration} from '../../../core/units.ts';
-import type {FunctionFound, Have} from '../have.ts';
-import {toAwsCron} from '../cron.ts';
+import type {FunctionFound, Have} from '../inspect/have.ts';
+import {toAwsCron} from '../wanted/cron.ts';
 import {OWN_VARIABLES, OWNER_TAG, repositoryName, roleName} from '../names.ts';
 import {managedRuntime, type ZipCode} from '../archive.ts';
 import {refuseArchiveBucket} from './archive-bucket.ts';
-import type {AwsOptions} from '../options.ts';
-import {isReference} from '../secrets.ts';
-import {architectureOf} from '../settings.ts';
-import {triggerProblems} from '../trigger-problems.ts';
-import {isIn, wantedTriggers} from '../wanted-triggers.ts';
+import type {AwsOptions} from '../wanted/options.ts';
+import {isReference} from '../wanted/secrets.ts';
+import {architectureOf} from '../wanted/settings.ts';
+import {triggerProblems} from '../wanted/trigger-problems.ts';
+import {isIn, wantedTriggers} from '../wanted/triggers.ts';
 
 export type Refused = {readonly path: string; readonly message: string};
 

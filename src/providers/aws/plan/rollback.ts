@@ -1,8 +1,8 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import {makePlan, type Plan} from '../../../core/plan.ts';
-import type {Have, VersionFound} from '../have.ts';
-import type {AwsOptions} from '../options.ts';
+import type {Have, VersionFound} from '../inspect/have.ts';
+import type {AwsOptions} from '../wanted/options.ts';
 import {openDraft, placeOf} from './draft.ts';
 import {addGoingLive} from './live.ts';
 import {deployed} from './refuse.ts';

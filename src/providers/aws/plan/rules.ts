@@ -1,8 +1,8 @@
 import {canonicalJson, type Json} from '../../../core/json.ts';
-import type {FunctionFound, Have, RuleFound} from '../have.ts';
-import {liveArn} from '../inspect-triggers.ts';
+import type {FunctionFound, Have, RuleFound} from '../inspect/have.ts';
+import {liveArn} from '../inspect/triggers.ts';
 import {callerSid} from '../names.ts';
-import {scheduledEvent, type WantedRule} from '../wanted-triggers.ts';
+import {scheduledEvent, type WantedRule} from '../wanted/triggers.ts';
 import {tagsFor, type Draft} from './draft.ts';
 import {OUTLIVES, saidOf, type Between, type Named} from './callers.ts';
 

@@ -1,8 +1,8 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {makePlan, type Plan} from '../../../core/plan.ts';
-import type {FunctionFound, Have} from '../have.ts';
+import type {FunctionFound, Have} from '../inspect/have.ts';
 import {logGroupName, OWNER_TAG, repositoryName, roleName} from '../names.ts';
-import type {AwsOptions} from '../options.ts';
+import type {AwsOptions} from '../wanted/options.ts';
 import {addUploadsTidying} from './archive-bucket.ts';
 import {gone, openDraft, placeOf, type Draft} from './draft.ts';
 import {addTriggerTeardown} from './triggers.ts';

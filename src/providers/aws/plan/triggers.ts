@@ -1,8 +1,8 @@
 import type {FunctionSpec} from '../../../core/function.ts';
 import {sameJson, type Json} from '../../../core/json.ts';
 import type {Change} from '../../../core/plan.ts';
-import type {FunctionFound, Have} from '../have.ts';
-import {wantedTriggers} from '../wanted-triggers.ts';
+import type {FunctionFound, Have} from '../inspect/have.ts';
+import {wantedTriggers} from '../wanted/triggers.ts';
 import {accessBetween, addAccess, authOf} from './access.ts';
 import {addBuckets, addBucketTeardown, bucketsBetween} from './buckets.ts';
 import type {Between, Callers, Named} from './callers.ts';

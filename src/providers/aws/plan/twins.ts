@@ -1,4 +1,4 @@
-import type {FunctionFound, VersionFound} from '../have.ts';
+import type {FunctionFound, VersionFound} from '../inspect/have.ts';
 import {gone, type Draft} from './draft.ts';
 
 /** Versions that were made for a cold start: they carry its mark, and are not live. */

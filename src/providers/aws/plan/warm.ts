@@ -1,8 +1,8 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import type {Warmth} from '../../../core/function.ts';
 import {makePlan, type Plan} from '../../../core/plan.ts';
-import type {Have} from '../have.ts';
-import type {AwsOptions} from '../options.ts';
+import type {Have} from '../inspect/have.ts';
+import type {AwsOptions} from '../wanted/options.ts';
 import {monthlyWarmUsd} from '../prices.ts';
 import {openDraft, placeOf} from './draft.ts';
 import {refuseWarmthBeyondQuota} from './quota.ts';

@@ -2,8 +2,8 @@ import type {Warmth} from '../../../core/function.ts';
 import type {Json} from '../../../core/json.ts';
 import {sameJson} from '../../../core/json.ts';
 import type {Arg, Change} from '../../../core/plan.ts';
-import {toAwsCron} from '../cron.ts';
-import type {FunctionFound, ScheduleFound} from '../have.ts';
+import {toAwsCron} from '../wanted/cron.ts';
+import type {FunctionFound, ScheduleFound} from '../inspect/have.ts';
 import type {Draft} from './draft.ts';
 
 type Action = ScheduleFound['actions'][number];

@@ -1,5 +1,9 @@
 import {expect, it} from 'vitest';
-import {isAsExpected, unlikeExpected, type Expected} from '../../../../src/providers/aws/configuration.ts';
+import {
+  isAsExpected,
+  unlikeExpected,
+  type Expected,
+} from '../../../../src/providers/aws/wanted/configuration.ts';
 
 const latest = {
   found: {

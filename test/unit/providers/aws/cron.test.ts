@@ -1,5 +1,5 @@
 import {expect, it} from 'vitest';
-import {toAwsCron} from '../../../../src/providers/aws/cron.ts';
+import {toAwsCron} from '../../../../src/providers/aws/wanted/cron.ts';
 
 it.each([
   ['0 8 * * 1-5', 'cron(0 8 ? * MON-FRI *)'],

@@ -1,6 +1,11 @@
 import {describe, expect, it} from 'vitest';
 import {ThawError} from '../../../../src/core/errors.ts';
-import {explainFailure, isNotFound, isTransient, PATIENTLY} from '../../../../src/providers/aws/errors.ts';
+import {
+  explainFailure,
+  isNotFound,
+  isTransient,
+  PATIENTLY,
+} from '../../../../src/providers/aws/calls/errors.ts';
 
 const asked = {action: 'lambda:CreateFunction', resource: 'credit-scoring'};
 

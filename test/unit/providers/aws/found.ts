@@ -1,9 +1,9 @@
 import type {Digest} from '../../../../src/core/digest.ts';
 import type {FunctionSpec} from '../../../../src/core/function.ts';
 import type {Plan} from '../../../../src/core/plan.ts';
-import type {FunctionFound, Have, VersionFound} from '../../../../src/providers/aws/have.ts';
-import {parseOptions} from '../../../../src/providers/aws/options.ts';
-import {wantedSettings} from '../../../../src/providers/aws/settings.ts';
+import type {FunctionFound, Have, VersionFound} from '../../../../src/providers/aws/inspect/have.ts';
+import {parseOptions} from '../../../../src/providers/aws/wanted/options.ts';
+import {wantedSettings} from '../../../../src/providers/aws/wanted/settings.ts';
 
 export const NAME = 'credit-scoring';
 export const ACCOUNT = {id: '123456789012', partition: 'aws', region: 'eu-central-1'};

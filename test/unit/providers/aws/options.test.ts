@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import {ThawError} from '../../../../src/core/errors.ts';
 import type {Json} from '../../../../src/core/json.ts';
-import {optionsSchema, parseOptions} from '../../../../src/providers/aws/options.ts';
+import {optionsSchema, parseOptions} from '../../../../src/providers/aws/wanted/options.ts';
 
 function problemsOf(raw: Json): string[] {
   try {

@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import type {Clock} from '../../../../src/core/ports.ts';
 import {ThawError} from '../../../../src/core/errors.ts';
-import {look} from '../../../../src/providers/aws/errors.ts';
+import {look} from '../../../../src/providers/aws/calls/errors.ts';
 import {poll, type Job} from '../../../../src/providers/aws/ops/arguments.ts';
 
 const asked = {action: 'lambda:GetFunction', resource: 'f'};

@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest';
 import type {Fingerprint} from '../../../../src/core/digest.ts';
 import {ThawError} from '../../../../src/core/errors.ts';
 import type {FunctionSpec} from '../../../../src/core/function.ts';
-import {parseOptions} from '../../../../src/providers/aws/options.ts';
+import {parseOptions} from '../../../../src/providers/aws/wanted/options.ts';
 import {planDeploy} from '../../../../src/providers/aws/plan/deploy.ts';
 import {
   changesOf,

@@ -1,11 +1,11 @@
 import {describe, expect, it} from 'vitest';
 import type {EventOptions, FunctionSpec, Trigger} from '../../../../src/core/function.ts';
-import type {BucketFound, Have, MappingFound} from '../../../../src/providers/aws/have.ts';
+import type {BucketFound, Have, MappingFound} from '../../../../src/providers/aws/inspect/have.ts';
 import {callerSid, ruleName} from '../../../../src/providers/aws/names.ts';
 import {planDeploy} from '../../../../src/providers/aws/plan/deploy.ts';
 import {planTeardown} from '../../../../src/providers/aws/plan/teardown.ts';
-import {triggerProblems} from '../../../../src/providers/aws/trigger-problems.ts';
-import {defaultSettings} from '../../../../src/providers/aws/wanted-triggers.ts';
+import {triggerProblems} from '../../../../src/providers/aws/wanted/trigger-problems.ts';
+import {defaultSettings} from '../../../../src/providers/aws/wanted/triggers.ts';
 import {changesOf, NAME, opsOf, options, site, spec} from './found.ts';
 
 const http: Trigger = {kind: 'http', auth: 'iam'};

@@ -2,13 +2,13 @@ import {describe, expect, it} from 'vitest';
 import type {Archive} from '../../../../src/core/archive.ts';
 import {digestOf} from '../../../../src/core/digest.ts';
 import type {FunctionSpec} from '../../../../src/core/function.ts';
-import type {FunctionFound} from '../../../../src/providers/aws/have.ts';
-import {parseOptions} from '../../../../src/providers/aws/options.ts';
+import type {FunctionFound} from '../../../../src/providers/aws/inspect/have.ts';
+import {parseOptions} from '../../../../src/providers/aws/wanted/options.ts';
 import {planChill, planTidy} from '../../../../src/providers/aws/plan/chill.ts';
 import {planDeploy} from '../../../../src/providers/aws/plan/deploy.ts';
 import {planRollback} from '../../../../src/providers/aws/plan/rollback.ts';
 import {planTeardown} from '../../../../src/providers/aws/plan/teardown.ts';
-import {wantedSettings} from '../../../../src/providers/aws/settings.ts';
+import {wantedSettings} from '../../../../src/providers/aws/wanted/settings.ts';
 import {changesOf, deployed, IMAGE_B, NAME, nothing, opsOf, ROLE, site, spec, version} from './found.ts';
 
 const options = parseOptions({artifact: 'zip'});

@@ -2,8 +2,8 @@ import {readFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {describe, expect, it} from 'vitest';
 import type {JsonObject} from '../../../../src/core/json.ts';
-import {parseOptions} from '../../../../src/providers/aws/options.ts';
-import {leastPolicy, type PolicyNeeds, type Statement} from '../../../../src/providers/aws/policy.ts';
+import {parseOptions} from '../../../../src/providers/aws/wanted/options.ts';
+import {leastPolicy, type PolicyNeeds, type Statement} from '../../../../src/providers/aws/doctor/policy.ts';
 
 const scope = {partition: 'aws', account: '123456789012', region: 'eu-central-1'};
 const plain: PolicyNeeds = {

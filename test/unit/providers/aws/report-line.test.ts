@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest';
-import {parseEvidenceLine, parseReportLine} from '../../../../src/providers/aws/report-line.ts';
-import {startupsIn} from '../../../../src/providers/aws/startup.ts';
+import {parseEvidenceLine, parseReportLine} from '../../../../src/providers/aws/live/report-line.ts';
+import {startupsIn} from '../../../../src/providers/aws/live/startup.ts';
 
 const ID = '8f5c2b1e-1111-4222-8333-944455556666';
 

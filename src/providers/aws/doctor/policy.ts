@@ -1,4 +1,4 @@
-import type {FunctionNeeds} from '../../core/driver.ts';
+import type {FunctionNeeds} from '../../../core/driver.ts';
 import {
   archivePrefix,
   BASIC_EXECUTION,
@@ -9,10 +9,10 @@ import {
   rulePrefix,
   SOURCE_EXECUTION,
   VPC_EXECUTION,
-} from './names.ts';
-import type {AwsOptions} from './options.ts';
-import {secretArn} from './secrets.ts';
-import {sourceArn} from './wanted-triggers.ts';
+} from '../names.ts';
+import type {AwsOptions} from '../wanted/options.ts';
+import {secretArn} from '../wanted/secrets.ts';
+import {sourceArn} from '../wanted/triggers.ts';
 
 /** Where, and in whose account. Stars stand for what is not known. */
 export interface PolicyScope {

@@ -1,6 +1,6 @@
-import {ThawError} from '../../core/errors.ts';
-import type {Json, JsonObject} from '../../core/json.ts';
-import {parseMemory} from '../../core/units.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {Json, JsonObject} from '../../../core/json.ts';
+import {parseMemory} from '../../../core/units.ts';
 
 /** Where in a VPC a function has its network interfaces. */
 export type Vpc = {readonly subnets: readonly string[]; readonly securityGroups: readonly string[]};

@@ -1,12 +1,12 @@
 import {Readable} from 'node:stream';
-import type {Deployment} from '../../core/deployment.ts';
-import type {Context, InvokeRequest} from '../../core/driver.ts';
-import {parseEvidence, unreadableEvidence} from '../../core/evidence.ts';
-import type {Invocation} from '../../core/sample.ts';
-import {ownSignal, type OpenAws} from './clients.ts';
-import {explainFailure} from './errors.ts';
+import type {Deployment} from '../../../core/deployment.ts';
+import type {Context, InvokeRequest} from '../../../core/driver.ts';
+import {parseEvidence, unreadableEvidence} from '../../../core/evidence.ts';
+import type {Invocation} from '../../../core/sample.ts';
+import {ownSignal, type OpenAws} from '../calls/clients.ts';
+import {explainFailure} from '../calls/errors.ts';
 import {handleOf, type Handle} from './handle.ts';
-import {createSigV4} from './sigv4.ts';
+import {createSigV4} from '../calls/sigv4.ts';
 
 /** Sends one request to a version, and times what goes over the wire: signing comes before. */
 export async function invokeFunction(
@@ -83,7 +83,7 @@ async function invokeDirectly(
   handle: Handle,
   request: InvokeRequest,
 ): Promise<Invocation> {
-  const {Lambda} = await import('./sdk/lambda.ts');
+  const {Lambda} = await import('../calls/sdk/lambda.ts');
   const {config} = await openAws(context, handle).lambda();
   let sent: Sent | null = null;
   const lambda = new Lambda({

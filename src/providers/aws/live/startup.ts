@@ -1,6 +1,6 @@
-import type {Deployment, StartupRecord} from '../../core/deployment.ts';
-import type {Context, StartupQuery} from '../../core/driver.ts';
-import type {OpenAws} from './clients.ts';
+import type {Deployment, StartupRecord} from '../../../core/deployment.ts';
+import type {Context, StartupQuery} from '../../../core/driver.ts';
+import type {OpenAws} from '../calls/clients.ts';
 import {handleOf} from './handle.ts';
 import {readEvents} from './logs.ts';
 import {parseEvidenceLine, parseReportLine, type EvidenceLine, type ReportLine} from './report-line.ts';

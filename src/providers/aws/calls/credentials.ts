@@ -1,5 +1,5 @@
 import {defaultProvider} from '@aws-sdk/credential-provider-node';
-import {messageOf, ThawError} from '../../core/errors.ts';
+import {messageOf, ThawError} from '../../../core/errors.ts';
 
 /** Who signs. */
 export interface Credentials {

@@ -1,6 +1,6 @@
 import {SignatureV4} from '@smithy/signature-v4';
 import {createHash, createHmac, type Hash as NodeHash, type Hmac} from 'node:crypto';
-import type {SignRequest} from '../../core/ports.ts';
+import type {SignRequest} from '../../../core/ports.ts';
 import type {Credentials} from './credentials.ts';
 
 /** What a signature is valid for, and who signs. */

@@ -10,8 +10,8 @@ import type {SQS} from '@aws-sdk/client-sqs';
 import type {SSM} from '@aws-sdk/client-ssm';
 import type {STS} from '@aws-sdk/client-sts';
 import {setMaxListeners} from 'node:events';
-import type {Context} from '../../core/driver.ts';
-import {ThawError} from '../../core/errors.ts';
+import type {Context} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
 import {look} from './errors.ts';
 
 /** Which credentials and which region: a region of null is the one that the environment or the profile names. */

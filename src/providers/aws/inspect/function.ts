@@ -1,12 +1,12 @@
 import type {FunctionConfiguration, GetFunctionResponse, Lambda} from '@aws-sdk/client-lambda';
-import {fingerprintWith, type Digest, type FingerprintFn} from '../../core/digest.ts';
-import type {Context, Inspected} from '../../core/driver.ts';
-import {ThawError} from '../../core/errors.ts';
-import type {JsonObject} from '../../core/json.ts';
-import {ownSignal, readAccount, type Aws, type OpenAws} from './clients.ts';
-import {look, lookFor} from './errors.ts';
+import {fingerprintWith, type Digest, type FingerprintFn} from '../../../core/digest.ts';
+import type {Context, Inspected} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {JsonObject} from '../../../core/json.ts';
+import {ownSignal, readAccount, type Aws, type OpenAws} from '../calls/clients.ts';
+import {look, lookFor} from '../calls/errors.ts';
 import {readArchiveBucket} from './archive-bucket.ts';
-import {readBuckets, readMappings, readQueues, readRules} from './inspect-triggers.ts';
+import {readBuckets, readMappings, readQueues, readRules} from './triggers.ts';
 import type {
   FunctionFound,
   Have,
@@ -30,13 +30,13 @@ import {
   OWNER_TAG,
   repositoryName,
   roleName,
-} from './names.ts';
-import type {AwsOptions} from './options.ts';
-import {isToAdopt} from './plan/refuse.ts';
-import {readSecret, referencesIn} from './secrets.ts';
-import {readPages} from './pages.ts';
-import {settingsOf, type SecretsNow} from './settings.ts';
-import {isIn, wantedTriggers} from './wanted-triggers.ts';
+} from '../names.ts';
+import type {AwsOptions} from '../wanted/options.ts';
+import {isToAdopt} from '../plan/refuse.ts';
+import {readSecret, referencesIn} from '../wanted/secrets.ts';
+import {readPages} from '../calls/pages.ts';
+import {settingsOf, type SecretsNow} from '../wanted/settings.ts';
+import {isIn, wantedTriggers} from '../wanted/triggers.ts';
 
 /** Versions whose schedules are looked for: DescribeScalableTargets takes no more at a time. */
 const SCHEDULES_MAX = 50;

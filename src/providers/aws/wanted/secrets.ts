@@ -1,8 +1,8 @@
 import type {FunctionConfiguration} from '@aws-sdk/client-lambda';
-import {ThawError} from '../../core/errors.ts';
-import type {Aws} from './clients.ts';
-import type {Asked} from './errors.ts';
-import {SECRETS_VARIABLE} from './names.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {Aws} from '../calls/clients.ts';
+import type {Asked} from '../calls/errors.ts';
+import {SECRETS_VARIABLE} from '../names.ts';
 
 /** Where a secret lies: `ssm:/path`, `secretsmanager:name`, or of a secret in JSON one member: `secretsmanager:name#member`. */
 const REFERENCE = /^(ssm|secretsmanager):([^#]+)(?:#(.+))?$/;

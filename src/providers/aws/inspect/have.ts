@@ -1,8 +1,8 @@
-import type {Digest} from '../../core/digest.ts';
-import type {JsonObject} from '../../core/json.ts';
-import type {Account} from './clients.ts';
-import type {Settings} from './settings.ts';
-import type {BucketRule, MappingSettings} from './wanted-triggers.ts';
+import type {Digest} from '../../../core/digest.ts';
+import type {JsonObject} from '../../../core/json.ts';
+import type {Account} from '../calls/clients.ts';
+import type {Settings} from '../wanted/settings.ts';
+import type {BucketRule, MappingSettings} from '../wanted/triggers.ts';
 
 export type Tags = {readonly [key: string]: string};
 

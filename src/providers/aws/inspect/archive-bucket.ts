@@ -1,11 +1,11 @@
-import type {Context} from '../../core/driver.ts';
-import {ThawError} from '../../core/errors.ts';
-import type {Aws} from './clients.ts';
-import {look} from './errors.ts';
+import type {Context} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {Aws} from '../calls/clients.ts';
+import {look} from '../calls/errors.ts';
 import type {ArchiveBucketFound} from './have.ts';
-import {archivePrefix, isArchiveKey} from './names.ts';
-import type {AwsOptions} from './options.ts';
-import {readPages} from './pages.ts';
+import {archivePrefix, isArchiveKey} from '../names.ts';
+import type {AwsOptions} from '../wanted/options.ts';
+import {readPages} from '../calls/pages.ts';
 
 /** Looks at the bucket that larger archives go through: whether it can be used, and what was left there. */
 export async function readArchiveBucket(

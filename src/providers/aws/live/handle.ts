@@ -1,4 +1,4 @@
-import type {Deployment} from '../../core/deployment.ts';
+import type {Deployment} from '../../../core/deployment.ts';
 
 /** What this driver needs to invoke a function and to read its log. */
 export type Handle = {

@@ -4,10 +4,10 @@ import type {
   PolicyEvaluationDecisionType,
   SimulatePrincipalPolicyRequest,
 } from '@aws-sdk/client-iam';
-import type {Context} from '../../core/driver.ts';
-import type {Aws} from './clients.ts';
-import {look} from './errors.ts';
-import {readPages} from './pages.ts';
+import type {Context} from '../../../core/driver.ts';
+import type {Aws} from '../calls/clients.ts';
+import {look} from '../calls/errors.ts';
+import {readPages} from '../calls/pages.ts';
 import type {Policy, Statement} from './policy.ts';
 
 /** Whom IAM has policies of: a user, a role, the account's root user, or nobody whose policies could be looked at. */

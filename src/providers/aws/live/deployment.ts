@@ -1,10 +1,10 @@
-import type {Deployment} from '../../core/deployment.ts';
-import type {FunctionRef} from '../../core/driver.ts';
-import type {Account} from './clients.ts';
-import type {FunctionFound, Have} from './have.ts';
+import type {Deployment} from '../../../core/deployment.ts';
+import type {FunctionRef} from '../../../core/driver.ts';
+import type {Account} from '../calls/clients.ts';
+import type {FunctionFound, Have} from '../inspect/have.ts';
 import type {Handle} from './handle.ts';
-import {LIVE} from './names.ts';
-import type {AwsOptions} from './options.ts';
+import {LIVE} from '../names.ts';
+import type {AwsOptions} from '../wanted/options.ts';
 
 /** Where Lambda's API takes an invocation of a version or an alias. */
 export function invokeUrl({region, partition}: Account, name: string, qualifier: string): string {

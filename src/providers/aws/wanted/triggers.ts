@@ -1,8 +1,8 @@
-import type {EventTrigger, Trigger} from '../../core/function.ts';
-import {canonicalJson, type Json, type JsonObject} from '../../core/json.ts';
-import type {Account} from './clients.ts';
+import type {EventTrigger, Trigger} from '../../../core/function.ts';
+import {canonicalJson, type Json, type JsonObject} from '../../../core/json.ts';
+import type {Account} from '../calls/clients.ts';
 import {toAwsCron} from './cron.ts';
-import {ruleName} from './names.ts';
+import {ruleName} from '../names.ts';
 
 /** How a mapping hands over what a queue or a stream has. Plans name what differs as thaw.yaml does. */
 export type MappingSettings = {

@@ -1,11 +1,11 @@
 import type {FunctionConfiguration} from '@aws-sdk/client-lambda';
-import type {FingerprintFn} from '../../core/digest.ts';
-import type {FunctionSpec} from '../../core/function.ts';
-import type {Platform} from '../../core/image.ts';
-import {canonicalJson, type Json} from '../../core/json.ts';
-import type {Arg} from '../../core/plan.ts';
-import {zipCodeOf} from './archive.ts';
-import {IMAGE_VARIABLE, OWN_VARIABLES, SECRETS_VARIABLE} from './names.ts';
+import type {FingerprintFn} from '../../../core/digest.ts';
+import type {FunctionSpec} from '../../../core/function.ts';
+import type {Platform} from '../../../core/image.ts';
+import {canonicalJson, type Json} from '../../../core/json.ts';
+import type {Arg} from '../../../core/plan.ts';
+import {zipCodeOf} from '../archive.ts';
+import {IMAGE_VARIABLE, OWN_VARIABLES, SECRETS_VARIABLE} from '../names.ts';
 import type {AwsOptions} from './options.ts';
 import {referencesIn} from './secrets.ts';
 

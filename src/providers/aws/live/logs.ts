@@ -1,7 +1,7 @@
-import type {Deployment, LogLine, LogQuery} from '../../core/deployment.ts';
-import type {Context} from '../../core/driver.ts';
-import {ownSignal, type Aws, type OpenAws} from './clients.ts';
-import {lookFor} from './errors.ts';
+import type {Deployment, LogLine, LogQuery} from '../../../core/deployment.ts';
+import type {Context} from '../../../core/driver.ts';
+import {ownSignal, type Aws, type OpenAws} from '../calls/clients.ts';
+import {lookFor} from '../calls/errors.ts';
 import {handleOf} from './handle.ts';
 
 /** One event of CloudWatch Logs. */

@@ -1,9 +1,9 @@
-import type {SettingProblem} from '../../core/driver.ts';
-import type {EventTrigger, Trigger} from '../../core/function.ts';
-import {canonicalJson, type Json} from '../../core/json.ts';
-import {formatDuration} from '../../core/units.ts';
+import type {SettingProblem} from '../../../core/driver.ts';
+import type {EventTrigger, Trigger} from '../../../core/function.ts';
+import {canonicalJson, type Json} from '../../../core/json.ts';
+import {formatDuration} from '../../../core/units.ts';
 import {toAwsCron} from './cron.ts';
-import {bucketRuleOf, eventTriggers, overlap, scheduledEvent} from './wanted-triggers.ts';
+import {bucketRuleOf, eventTriggers, overlap, scheduledEvent} from './triggers.ts';
 
 const BATCH_MAX = {queue: 10_000, fifo: 10, stream: 10_000};
 /** A queue's batches may be larger only if they are gathered for some time. */

@@ -1,14 +1,14 @@
 import type {NotificationConfiguration} from '@aws-sdk/client-s3';
-import type {Context} from '../../core/driver.ts';
-import {ThawError} from '../../core/errors.ts';
-import type {JsonObject} from '../../core/json.ts';
-import type {Account, Aws} from './clients.ts';
-import {look, lookFor} from './errors.ts';
+import type {Context} from '../../../core/driver.ts';
+import {ThawError} from '../../../core/errors.ts';
+import type {JsonObject} from '../../../core/json.ts';
+import type {Account, Aws} from '../calls/clients.ts';
+import {look, lookFor} from '../calls/errors.ts';
 import type {BucketFound, MappingFound, QueueFound, RuleFound, StatementFound} from './have.ts';
-import {settingsOfMapping} from './mapping-settings.ts';
-import {readPages} from './pages.ts';
-import {isNotificationId, LIVE, OWNER_TAG, rulePrefix} from './names.ts';
-import {sortedRules, type BucketRule} from './wanted-triggers.ts';
+import {settingsOfMapping} from '../wanted/mapping-settings.ts';
+import {readPages} from '../calls/pages.ts';
+import {isNotificationId, LIVE, OWNER_TAG, rulePrefix} from '../names.ts';
+import {sortedRules, type BucketRule} from '../wanted/triggers.ts';
 
 /** The ARN of the alias that everything calls. */
 export const liveArn = ({partition, region, id}: Account, name: string): string =>

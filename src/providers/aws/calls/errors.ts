@@ -1,6 +1,6 @@
-import {messageOf, systemCode, ThawError} from '../../core/errors.ts';
-import type {JsonObject} from '../../core/json.ts';
-import type {Context, Retry} from '../../core/driver.ts';
+import {messageOf, systemCode, ThawError} from '../../../core/errors.ts';
+import type {JsonObject} from '../../../core/json.ts';
+import type {Context, Retry} from '../../../core/driver.ts';
 
 /** A call as AWS names it, and what it was about. */
 export interface Asked {

@@ -1,12 +1,12 @@
-import type {Status} from '../../core/deployment.ts';
-import type {FunctionRef} from '../../core/driver.ts';
-import {deploymentOf} from './deployment.ts';
+import type {Status} from '../../../core/deployment.ts';
+import type {FunctionRef} from '../../../core/driver.ts';
+import {deploymentOf} from '../live/deployment.ts';
 import type {FunctionFound, Have} from './have.ts';
-import type {AwsOptions} from './options.ts';
-import {placeOf} from './plan/draft.ts';
-import {isDeployedTo} from './plan/refuse.ts';
-import {twinsOf} from './plan/twins.ts';
-import {warmOf} from './plan/warmth.ts';
+import type {AwsOptions} from '../wanted/options.ts';
+import {placeOf} from '../plan/draft.ts';
+import {isDeployedTo} from '../plan/refuse.ts';
+import {twinsOf} from '../plan/twins.ts';
+import {warmOf} from '../plan/warmth.ts';
 
 /** Says what was found, in the words that every provider uses. */
 export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Have): Status {

@@ -1,11 +1,11 @@
-import type {Check, Context, FunctionNeeds} from '../../core/driver.ts';
-import {messageOf, ThawError} from '../../core/errors.ts';
-import {readArchiveBucket} from './archive-bucket.ts';
-import {readAccount, type Account, type Aws, type OpenAws} from './clients.ts';
-import {ask} from './errors.ts';
-import type {Have} from './have.ts';
-import {inspectFunction} from './inspect.ts';
-import type {AwsOptions} from './options.ts';
+import type {Check, Context, FunctionNeeds} from '../../../core/driver.ts';
+import {messageOf, ThawError} from '../../../core/errors.ts';
+import {readArchiveBucket} from '../inspect/archive-bucket.ts';
+import {readAccount, type Account, type Aws, type OpenAws} from '../calls/clients.ts';
+import {ask} from '../calls/errors.ts';
+import type {Have} from '../inspect/have.ts';
+import {inspectFunction} from '../inspect/function.ts';
+import type {AwsOptions} from '../wanted/options.ts';
 import {homeRegion, mayBeNone, readDenials, readPrincipal, renderDenials} from './permissions.ts';
 import {leastPolicy, type Policy} from './policy.ts';
 

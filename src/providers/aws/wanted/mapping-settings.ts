@@ -1,6 +1,6 @@
 import type {EventSourceMappingConfiguration, UpdateEventSourceMappingRequest} from '@aws-sdk/client-lambda';
-import {canonicalJson, type Json} from '../../core/json.ts';
-import {defaultSettings, serviceOf, type MappingSettings} from './wanted-triggers.ts';
+import {canonicalJson, type Json} from '../../../core/json.ts';
+import {defaultSettings, serviceOf, type MappingSettings} from './triggers.ts';
 
 /** A record is tried again alone, if the answer says that it alone failed. */
 const PARTIAL_FAILURES = 'ReportBatchItemFailures';

@@ -1,7 +1,7 @@
 import type {FunctionConfiguration, Runtime} from '@aws-sdk/client-lambda';
-import type {JsonObject} from '../../core/json.ts';
-import {changesBetween} from '../../core/plan.ts';
-import {NONCE_VARIABLE} from './names.ts';
+import type {JsonObject} from '../../../core/json.ts';
+import {changesBetween} from '../../../core/plan.ts';
+import {NONCE_VARIABLE} from '../names.ts';
 
 /** A function's configuration as steps carry it, every reference resolved. */
 export type Configuration = {
