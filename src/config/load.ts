@@ -3,10 +3,10 @@ import {dirname, join, resolve} from 'node:path';
 import type {Limits, SettingProblem} from '../core/driver.ts';
 import {systemCode, ThawError} from '../core/errors.ts';
 import type {Trigger} from '../core/function.ts';
-import type {Json, JsonObject} from '../core/json.ts';
+import {sameJson, type Json, type JsonObject} from '../core/json.ts';
 import {checkAgainst} from './check.ts';
 import {completeConfig, optionsOf} from './complete.ts';
-import type {Config} from './config.ts';
+import type {Config, Settings} from './config.ts';
 import {parseSource, type PlacedProblem, type Problem} from './document.ts';
 import {settingsBeyond} from './limits.ts';
 import {configSchema, PYTHON_HANDLER, SETTING_KEYS, settingsSchema, type WrittenSettings} from './schema.ts';
@@ -145,23 +145,41 @@ function handlerProblems(document: unknown): Problem[] {
 
 /** Settings beyond what a provider takes, placed where they stand: in its section, or in the general part. */
 function limitProblems(config: Config, bounds: ReadonlyMap<string, Bounds>, document: unknown): Problem[] {
-  return config.providers.flatMap(({name, settings}) => {
-    const known = bounds.get(name);
-    if (!known) return [];
-    const beyond = settingsBeyond(known.limits, settings, name);
-    // Of a trigger that it does not have, a provider has nothing to say.
-    const unknown = beyond.flatMap(({path}) => (path[0] === 'triggers' ? [path[1]] : []));
-    const refused = known
-      .triggerProblems(settings.triggers)
-      .filter(({path}) => path[0] !== 'triggers' || !unknown.includes(path[1]));
-    return [...beyond, ...refused].map((problem) => {
-      const {path} = problem;
+  const refused = new Map(
+    config.providers.flatMap(({name, settings}) => {
+      const known = bounds.get(name);
+      return known ? [[name, problemsFor(name, settings, known)] as const] : [];
+    }),
+  );
+  /** Who has nothing against what stands there. */
+  const takers = (path: Problem['path']): string[] =>
+    [...refused]
+      .filter(([, problems]) => !problems.some((each) => sameJson(each.path, path)))
+      .map(([name]) => name);
+  return [...refused].flatMap(([name, problems]) =>
+    problems.map(({path, message, ...rest}) => {
       // A list of triggers stands in one place or the other, also where a member of one of them is missing.
       const stated = path[0] === 'triggers' ? path.slice(0, 1) : path;
-      const special = valueAt(document, ['providers', name, ...stated]) !== undefined;
-      return {...problem, path: special ? ['providers', name, ...path] : path};
-    });
-  });
+      const special = ['providers', name, ...stated];
+      if (valueAt(document, special) !== undefined) {
+        return {...rest, message, path: ['providers', name, ...path]};
+      }
+      const elsewhere = takers(path).map((other) => `providers.${other}.${stated.join('.')}`);
+      const advice =
+        elsewhere.length === 0 ? '' : `; what is for others alone stands in ${elsewhere.join(', ')}`;
+      return {...rest, message: `${message}${advice}`, path};
+    }),
+  );
+}
+
+function problemsFor(name: string, settings: Settings, {limits, triggerProblems}: Bounds): Problem[] {
+  const beyond = settingsBeyond(limits, settings, name);
+  // Of a trigger that it does not have, a provider has nothing to say.
+  const unknown = beyond.flatMap(({path}) => (path[0] === 'triggers' ? [path[1]] : []));
+  const refused = triggerProblems(settings.triggers).filter(
+    ({path}) => path[0] !== 'triggers' || !unknown.includes(path[1]),
+  );
+  return [...beyond, ...refused];
 }
 
 function invalid(file: string, problems: readonly PlacedProblem[]): ThawError {

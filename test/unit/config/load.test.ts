@@ -38,7 +38,7 @@ const limits: Limits = {
 
 const providers: ProviderReader = {
   names: ['local', 'elsewhere'],
-  async read(_name, options) {
+  async read(name, options) {
     const known = ['engine', 'idleTimeout'];
     const strangers = Object.keys(options as object).filter((key) => !known.includes(key));
     const problems = strangers.map((key) => ({
@@ -55,7 +55,9 @@ const providers: ProviderReader = {
           ? [{path: ['triggers', index, trigger.source, 'batchWindow'], message: 'is needed'}]
           : [],
       );
-    return {problems, labels, limits, triggerProblems};
+    const {bell: _, ...withoutBell} = limits.triggers;
+    const triggersOf = name === 'local' ? withoutBell : limits.triggers;
+    return {problems, labels, limits: {...limits, triggers: triggersOf}, triggerProblems};
   },
 };
 
@@ -263,6 +265,20 @@ providers:
     expect(await problemsOf(text('scaling: {max: 2}\nwarm: {min: 3}\nproviders: {local: {}}'))).toEqual([
       '4:13 warm.min keeps 3 instances ready, more than scaling.max 2',
     ]);
+  });
+
+  it('says where settings stand that one provider takes and another does not', async () => {
+    const text = `name: scoring
+model: {path: m.onnx}
+triggers: [{http: {}}, {bell: {name: door}}]
+providers: {local: {}, elsewhere: {}}
+`;
+    expect(await problemsOf(text)).toEqual([
+      '3:24 triggers.1 local has no bell trigger; what is for others alone stands in providers.elsewhere.triggers',
+    ]);
+    const apart = text.replace(', {bell: {name: door}}', '');
+    const own = apart.replace('elsewhere: {}', 'elsewhere: {triggers: [{bell: {name: door}}]}');
+    await expect(load(own)).resolves.toMatchObject({name: 'scoring'});
   });
 
   it('holds triggers to what a provider has, and to what it says of them', async () => {
