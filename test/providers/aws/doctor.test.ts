@@ -96,7 +96,7 @@ describe('the permissions of who calls', () => {
   });
 
   it('lack what no policy allows: each action is named once, with what it is about', async () => {
-    const harness = await openSite();
+    const harness = await openSite({pageSize: 1});
     const {account} = harness.aws;
     account.deny('lambda:CreateAlias');
     account.deny('lambda:UpdateAlias', ':live');
