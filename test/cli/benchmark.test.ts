@@ -254,7 +254,9 @@ describe('two projects in one run', () => {
     const shown = await bench.thaw(['benchmark', './before', './after', '--cold', '0', '--warm', '5'], {
       env: env(),
     });
-    expect(shown.stdout).toMatch(/side by side +cold p50 +warm p50 +image\nbefore +[\d.]+ ms +[\d.]+ MB\n/);
+    expect(shown.stdout).toMatch(
+      /side by side +cold p50 +warm p50 +size\nbefore +[\d.]+ ms +image [\d.]+ MB\n/,
+    );
 
     const same = await bench.thaw(['benchmark', './before', '../' + basename(bench.dir) + '/before']);
     expect(same).toMatchObject({code: 2, stdout: ''});
