@@ -4,7 +4,7 @@ import {createChecks, readPolicy} from './doctor/checks.ts';
 import {createOpenAws, type TimeLimits} from './calls/clients.ts';
 import {describeFunction} from './inspect/describe.ts';
 import type {Have} from './inspect/have.ts';
-import {inspectFunction} from './inspect/function.ts';
+import {inspectFunction} from './inspect/inspect.ts';
 import {invokeFunction} from './live/invoke.ts';
 import {limits} from './limits.ts';
 import {readLogs} from './live/logs.ts';

@@ -4,7 +4,7 @@ import {readArchiveBucket} from '../inspect/archive-bucket.ts';
 import {readAccount, type Account, type Aws, type OpenAws} from '../calls/clients.ts';
 import {ask} from '../calls/errors.ts';
 import type {Have} from '../inspect/have.ts';
-import {inspectFunction} from '../inspect/function.ts';
+import {inspectFunction} from '../inspect/inspect.ts';
 import type {AwsOptions} from '../wanted/options.ts';
 import {homeRegion, mayBeNone, readDenials, readPrincipal, renderDenials} from './permissions.ts';
 import {leastPolicy, type Policy} from './policy.ts';
