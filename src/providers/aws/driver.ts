@@ -2,7 +2,7 @@ import {defineDriver, type Driver} from '../../core/driver.ts';
 import {archiveFormOf} from './archive.ts';
 import {createChecks, readPolicy} from './doctor/checks.ts';
 import {createOpenAws, type TimeLimits} from './calls/clients.ts';
-import {describeFunction} from './inspect/describe.ts';
+import {describeFunction} from './describe.ts';
 import type {Have} from './inspect/have.ts';
 import {inspectFunction} from './inspect/inspect.ts';
 import {invokeFunction} from './live/invoke.ts';

@@ -1,6 +1,7 @@
 import type {Deployment} from '../../../core/deployment.ts';
 import type {FunctionRef} from '../../../core/driver.ts';
 import type {Account} from '../calls/clients.ts';
+import {liveVersion} from '../inspect/findings.ts';
 import type {FunctionFound, Have} from '../inspect/have.ts';
 import type {Handle} from './handle.ts';
 import {LIVE} from '../names.ts';
@@ -19,7 +20,7 @@ export function deploymentOf(
   {account}: Have,
   found: FunctionFound,
 ): Deployment | null {
-  const live = found.versions.find(({version}) => version === found.live);
+  const live = liveVersion(found);
   if (live === undefined || live.image === null) return null;
   const handle: Handle = {
     region: account.region,

@@ -2,6 +2,7 @@ import type {FunctionSpec, Trigger} from '../../../core/function.ts';
 import type {Arg, Change} from '../../../core/plan.ts';
 import type {FunctionFound} from '../inspect/have.ts';
 import type {Draft} from './draft.ts';
+import type {Named} from './named.ts';
 
 /** Anybody may call the URL. A URL needs both since October 2025, and the second opens nothing but the URL. */
 export const PUBLIC: readonly {readonly sid: string; readonly permission: {readonly [key: string]: Arg}}[] = [
@@ -45,17 +46,8 @@ export function accessBetween(fn: FunctionSpec, found: FunctionFound | null): re
   return [{path: 'triggers.http.permissions', from: sids(stale), to: sids(missing)}];
 }
 
-/**
- * Adds what makes the URL, and lets those call it who may.
- *
- * @param named the changes that no step has named yet
- */
-export function addAccess(
-  draft: Draft,
-  fn: FunctionSpec,
-  found: FunctionFound | null,
-  named: () => readonly Change[],
-): void {
+/** Adds what makes the URL, and lets those call it who may. */
+export function addAccess(draft: Draft, fn: FunctionSpec, found: FunctionFound | null, named: Named): void {
   const {name, add} = draft;
   const auth = authOf(fn.triggers);
   const url = found?.url ?? null;

@@ -1,6 +1,7 @@
 import type {FunctionSpec} from '../../../core/function.ts';
-import {makePlan, type Change, type Plan} from '../../../core/plan.ts';
+import {makePlan, type Plan} from '../../../core/plan.ts';
 import {zipCodeOf} from '../archive.ts';
+import {liveVersion} from '../inspect/findings.ts';
 import type {FunctionFound, Have} from '../inspect/have.ts';
 import {publishedOf} from '../names.ts';
 import type {AwsOptions} from '../wanted/options.ts';
@@ -9,6 +10,7 @@ import {addUploadsTidying} from './archive-bucket.ts';
 import {addCode} from './code.ts';
 import {addSettled, openDraft, placeOf} from './draft.ts';
 import {addGoingLive} from './live.ts';
+import {namedOnce} from './named.ts';
 import {refuseAdoption} from './refuse.ts';
 import {warmthOf} from './warmth.ts';
 
@@ -22,7 +24,7 @@ export function planAdoption(fn: FunctionSpec, options: AwsOptions, have: Have, 
   const {name} = fn;
   const draft = openDraft(name, options, have);
   const facts = {...placeOf(have), adopted: 'new code only: nothing else of the function is changed'};
-  const live = found.versions.find(({version}) => version === found.live) ?? null;
+  const live = liveVersion(found) ?? null;
   const zip = fn.archive === undefined ? null : zipCodeOf(fn.archive);
   refuseAdoption(fn, options, found, zip);
   const kept = zip === null ? 'image' : CODE;
@@ -34,12 +36,7 @@ export function planAdoption(fn: FunctionSpec, options: AwsOptions, have: Have, 
 
   const code = addCode(draft, fn);
   const expected = {configuration: null, ...code.expected, nonce: null};
-  let unnamed: readonly Change[] = [{path: kept, from: live?.settings[kept] ?? null, to}];
-  const named = (): readonly Change[] => {
-    const now = unnamed;
-    unnamed = [];
-    return now;
-  };
+  const named = namedOnce([{path: kept, from: live?.settings[kept] ?? null, to}]);
   const failed = found.lastUpdate === 'Failed' || found.state === 'Failed';
   const revision = addSettled(draft, found);
   if (failed || found.latest[kept] !== to) {

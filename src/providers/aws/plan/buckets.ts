@@ -6,7 +6,8 @@ import {liveArn} from '../inspect/triggers.ts';
 import {callerSid} from '../names.ts';
 import {EVENTS_OF_FILES, overlap, type BucketRule, type WantedBucket} from '../wanted/triggers.ts';
 import type {Draft} from './draft.ts';
-import {OUTLIVES, saidOf, type Between, type Callers, type Named} from './callers.ts';
+import {OUTLIVES, saidOf, type Between, type Callers} from './callers.ts';
+import type {Named} from './named.ts';
 
 /** Buckets: notifications of theirs, beside those that others have set up. */
 export function bucketsBetween(wanted: readonly WantedBucket[], {triggers}: Have): Between {

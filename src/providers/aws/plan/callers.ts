@@ -1,5 +1,4 @@
 import type {Json, JsonObject} from '../../../core/json.ts';
-import type {Change} from '../../../core/plan.ts';
 
 /** What calls the function, each by its name with what is said of it, as a reader of a plan sees it. */
 export type Callers = {readonly [name: string]: Json};
@@ -12,9 +11,6 @@ export interface Between {
 
 /** A caller of which nothing is to be said but that it is there. */
 export const saidOf = (options: JsonObject): Json => (Object.keys(options).length === 0 ? true : options);
-
-/** Gives a step the changes that no step has named yet. */
-export type Named = () => readonly Change[];
 
 /** Why what calls the function is deleted with it. */
 export const OUTLIVES = 'it outlives the function otherwise';

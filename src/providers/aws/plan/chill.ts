@@ -3,6 +3,7 @@ import {ThawError} from '../../../core/errors.ts';
 import {makePlan, type Arg, type Plan} from '../../../core/plan.ts';
 import {deploymentOf, invokeUrl} from '../live/deployment.ts';
 import {handleOf} from '../live/handle.ts';
+import {liveVersion} from '../inspect/findings.ts';
 import type {FunctionFound, Have, VersionFound} from '../inspect/have.ts';
 import {coldAlias, nonceFor} from '../names.ts';
 import type {AwsOptions} from '../wanted/options.ts';
@@ -73,7 +74,7 @@ function refuseWithoutRoom({name}: FunctionRef, found: Live): void {
 /** Publishes what the live version is, but for a variable that no version had before. */
 function addTwin(draft: Draft, found: Live, nonce: string): {readonly $ref: string} {
   const {name, add} = draft;
-  const live = found.versions.find(({version}) => version === found.live);
+  const live = liveVersion(found);
   let revision = addSettled(draft, found);
   const code = codeOfLive(found, live);
   if (code.args !== null) {

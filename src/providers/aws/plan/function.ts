@@ -1,22 +1,16 @@
 import type {FunctionSpec} from '../../../core/function.ts';
-import {changesBetween, type Arg, type Change} from '../../../core/plan.ts';
-import type {FunctionFound, Have} from '../inspect/have.ts';
+import {changesBetween, type Arg} from '../../../core/plan.ts';
+import {foundOf, isStillborn, liveVersion} from '../inspect/findings.ts';
+import type {FunctionFound} from '../inspect/have.ts';
 import {configurationArg, isOfCode, wantedSettings} from '../wanted/settings.ts';
 import type {Code} from './code.ts';
 import {addConcurrencyBefore} from './concurrency.ts';
 import {addSettled, tagsFor, type Draft} from './draft.ts';
 import {addGoingLive} from './live.ts';
+import {namedOnce, type Named} from './named.ts';
 import {roleArn} from './role.ts';
 import {addTidying} from './twins.ts';
 import {addWarmth, warmChanges, warmOf} from './warmth.ts';
-
-/** A function that is being deleted is there no more, nor is one that could not be made. */
-export const foundOf = ({fn}: Have): FunctionFound | null =>
-  fn?.state === 'Deleting' || isStillborn(fn) ? null : fn;
-
-/** Lambda says Failed of it, and it never had a version. */
-const isStillborn = (fn: FunctionFound | null): boolean =>
-  fn?.state === 'Failed' && fn.ours && fn.versions.length === 0;
 
 /** @returns whether a version is published */
 export function addFunction(draft: Draft, fn: FunctionSpec, code: Code): boolean {
@@ -32,14 +26,10 @@ export function addFunction(draft: Draft, fn: FunctionSpec, code: Code): boolean
   const found = foundOf(have);
   const role = roleArn(draft);
   const wanted = wantedSettings(fn, options, role);
-  const live = found?.versions.find(({version}) => version === found.live) ?? null;
-  let unnamed = changesBetween('', live?.settings ?? {}, wanted);
-  const named = (isMine: (path: string) => boolean = () => true): Change[] => {
-    const mine = unnamed.filter(({path}) => isMine(path));
-    unnamed = unnamed.filter(({path}) => !isMine(path));
-    return mine;
-  };
-  const publishes = live === null || unnamed.length > 0;
+  const live = (found && liveVersion(found)) ?? null;
+  const changes = changesBetween('', live?.settings ?? {}, wanted);
+  const named = namedOnce(changes);
+  const publishes = live === null || changes.length > 0;
 
   const configuration: Arg = configurationArg(fn, options, role);
   const expected = {configuration, ...code.expected, nonce: null};
@@ -83,7 +73,7 @@ interface Updating {
   readonly code: Code;
   readonly configuration: Arg;
   readonly expected: {readonly [key: string]: Arg};
-  readonly named: (isMine?: (path: string) => boolean) => Change[];
+  readonly named: Named;
   readonly publishes: boolean;
 }
 

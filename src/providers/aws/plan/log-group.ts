@@ -1,4 +1,5 @@
-import {logGroupName, OWNER_TAG} from '../names.ts';
+import {isMadeFor} from '../inspect/findings.ts';
+import {logGroupName} from '../names.ts';
 import {made, tagsFor, type Draft} from './draft.ts';
 
 /** One that is there and not thaw's is used as it is. */
@@ -15,7 +16,7 @@ export function addLogGroup(draft: Draft): void {
       'its log goes there',
     );
     if (days === null) return;
-  } else if (have.logs.tags[OWNER_TAG] !== fn || have.logs.retentionDays === days) return;
+  } else if (!isMadeFor(fn, have.logs) || have.logs.retentionDays === days) return;
   const from = have.logs?.retentionDays ?? null;
   const change = [{path: 'options.logRetentionDays', from, to: days}];
   if (days === null) {

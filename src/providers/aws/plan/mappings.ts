@@ -13,7 +13,8 @@ import {
   type WantedMapping,
 } from '../wanted/triggers.ts';
 import {tagsFor, type Draft} from './draft.ts';
-import {OUTLIVES, saidOf, type Between, type Named} from './callers.ts';
+import {OUTLIVES, saidOf, type Between} from './callers.ts';
+import type {Named} from './named.ts';
 
 /** Queues and streams: event source mappings. One that somebody else made is theirs, and is there already. */
 export function mappingsBetween(wanted: readonly WantedMapping[], {account, triggers}: Have): Between {

@@ -1,8 +1,7 @@
 import type {FunctionSpec} from '../../../core/function.ts';
-import type {FunctionFound, Have, VersionFound} from '../inspect/have.ts';
-import {OWNER_TAG} from '../names.ts';
+import {isMadeFor, twinsOf} from '../inspect/findings.ts';
+import type {FunctionFound, VersionFound} from '../inspect/have.ts';
 import {gone, type Draft} from './draft.ts';
-import {twinsOf} from './twins.ts';
 
 /**
  * Adds the deletion of versions that are too many to be kept to roll back to, and of images that only they ran.
@@ -58,10 +57,11 @@ function staleImages(
   found: FunctionFound,
   stale: readonly VersionFound[],
 ): string[] {
-  const repository = thawsOwn(have, name);
+  const {repository} = have;
   const staying = found.versions.filter((version) => !stale.includes(version));
   const isKnown = staying.every(({image}) => image !== null);
-  if (options.repository !== null || repository === null || fn.archive !== undefined || !isKnown) return [];
+  const mayDelete = options.repository === null && fn.archive === undefined && isKnown;
+  if (!mayDelete || repository === null || !isMadeFor(name, repository)) return [];
   const used = new Set([
     fn.image,
     found.latest['image'],
@@ -70,6 +70,3 @@ function staleImages(
   ]);
   return repository.pushed.filter((image) => !used.has(image));
 }
-
-const thawsOwn = ({repository}: Have, name: string): Have['repository'] =>
-  repository?.tags[OWNER_TAG] === name ? repository : null;

@@ -2,9 +2,10 @@ import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import type {FunctionSpec, Warmth} from '../../../core/function.ts';
 import {formatDuration} from '../../../core/units.ts';
-import type {FunctionFound, Have} from '../inspect/have.ts';
+import {isDeployedTo, isMadeFor, isToAdopt, liveVersion} from '../inspect/findings.ts';
+import type {FunctionFound, Have, Tags} from '../inspect/have.ts';
 import {toAwsCron} from '../wanted/cron.ts';
-import {OWN_VARIABLES, OWNER_TAG, repositoryName, roleName} from '../names.ts';
+import {OWN_VARIABLES, repositoryName, roleName} from '../names.ts';
 import {managedRuntime, type ZipCode} from '../archive.ts';
 import {refuseArchiveBucket} from './archive-bucket.ts';
 import type {AwsOptions} from '../wanted/options.ts';
@@ -73,11 +74,10 @@ function runtimeProblems({archive}: FunctionSpec): Refused[] {
 }
 
 /** @throws ThawError CONFIG_INVALID for warmth that Lambda does not take */
-export function refuseWarmth(fn: FunctionRef, warm: Warmth, {versions, live, reserved}: FunctionFound): void {
-  const settings = versions.find(({version}) => version === live)?.settings;
+export function refuseWarmth(fn: FunctionRef, warm: Warmth, found: FunctionFound): void {
   refuse(fn.name, [
-    ...warmthProblems(warm, reserved),
-    ...(settings?.['options.snapStart'] === true ? snapStartProblems(warm) : []),
+    ...warmthProblems(warm, found.reserved),
+    ...(liveVersion(found)?.settings['options.snapStart'] === true ? snapStartProblems(warm) : []),
   ]);
 }
 
@@ -144,12 +144,8 @@ export function refuseSources(fn: FunctionSpec, {account, triggers}: Have): void
 
 /** @throws ThawError PROVIDER_CONFLICT if something has a name that thaw needs, and was not made by thaw */
 export function refuseTaken({name}: FunctionRef, options: AwsOptions, have: Have): void {
-  const taken = (
-    what: string,
-    resource: string,
-    tags: {readonly [key: string]: string} | undefined,
-  ): void => {
-    if (tags === undefined || tags[OWNER_TAG] === name) return;
+  const taken = (what: string, resource: string, found: {readonly tags: Tags} | null): void => {
+    if (found === null || isMadeFor(name, found)) return;
     const message = `a ${what} ${resource} is there already in ${have.account.region}, and thaw did not make it for ${name}`;
     throw new ThawError('PROVIDER_CONFLICT', message, {
       provider: 'aws',
@@ -159,14 +155,13 @@ export function refuseTaken({name}: FunctionRef, options: AwsOptions, have: Have
       function: name,
     });
   };
-  if (have.fn !== null && !have.fn.ours && !isToAdopt(have.fn, options))
-    taken('function', name, have.fn.tags);
+  if (have.fn !== null && !have.fn.ours && !isToAdopt(have.fn, options)) taken('function', name, have.fn);
   const adopts = have.fn !== null && isToAdopt(have.fn, options);
-  if (options.role === null && !adopts) taken('role', roleName(name, have.account.region), have.role?.tags);
+  if (options.role === null && !adopts) taken('role', roleName(name, have.account.region), have.role);
   refusePackageType(name, options, have);
   if (options.artifact === 'zip') return refuseArchiveBucket({name}, options, have);
   if (options.repository === null) {
-    taken('repository', repositoryName(name), have.repository?.tags);
+    taken('repository', repositoryName(name), have.repository);
   } else if (have.ownRepository === null) {
     const {region} = have.account;
     const message = `there is no ECR repository ${options.repository} in ${region}`;
@@ -188,14 +183,6 @@ function refusePackageType(name: string, {artifact}: AwsOptions, {fn}: Have): vo
     artifact: artifact === 'zip' ? 'image' : 'zip',
   });
 }
-
-/** Whether a function that thaw did not make is to be given new code. One that has been once is so for good. */
-export const isToAdopt = ({ours, adopted, state}: FunctionFound, {adopt}: AwsOptions): boolean =>
-  !ours && (adopt || adopted) && state !== 'Deleting';
-
-/** Whether a function is one that thaw has deployed to. */
-export const isDeployedTo = (fn: FunctionFound, options: AwsOptions): boolean =>
-  fn.state !== 'Deleting' && (fn.ours || (isToAdopt(fn, options) && fn.live !== null));
 
 /** @throws ThawError PROVIDER_CONFLICT if new code alone would not run in a function as it is */
 export function refuseAdoption(

@@ -1,12 +1,12 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {ThawError} from '../../../core/errors.ts';
 import {makePlan, type Plan} from '../../../core/plan.ts';
+import {liveVersion, twinsOf} from '../inspect/findings.ts';
 import type {Have, VersionFound} from '../inspect/have.ts';
 import type {AwsOptions} from '../wanted/options.ts';
 import {openDraft, placeOf} from './draft.ts';
 import {addGoingLive} from './live.ts';
 import {deployed} from './refuse.ts';
-import {twinsOf} from './twins.ts';
 import {warmthOf} from './warmth.ts';
 
 /**
@@ -34,7 +34,7 @@ export function planRollback(fn: FunctionRef, options: AwsOptions, have: Have, t
   }
   if (target.version === found.live) return makePlan('aws', fn.name, [], placeOf(have));
   const draft = openDraft(fn.name, options, have);
-  const live = found.versions.find(({version}) => version === found.live);
+  const live = liveVersion(found);
   addGoingLive(draft, {
     version: target.version,
     found,

@@ -4,7 +4,8 @@ import {liveArn} from '../inspect/triggers.ts';
 import {callerSid} from '../names.ts';
 import {scheduledEvent, type WantedRule} from '../wanted/triggers.ts';
 import {tagsFor, type Draft} from './draft.ts';
-import {OUTLIVES, saidOf, type Between, type Named} from './callers.ts';
+import {OUTLIVES, saidOf, type Between} from './callers.ts';
+import type {Named} from './named.ts';
 
 /** Schedules: rules of EventBridge, each of which calls the function by the clock. */
 export function rulesBetween(

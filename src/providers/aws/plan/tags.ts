@@ -1,8 +1,8 @@
 import type {Arg, Change} from '../../../core/plan.ts';
+import {foundOf, isMadeFor} from '../inspect/findings.ts';
 import type {Tags} from '../inspect/have.ts';
 import {logGroupName, OWNER_TAG, roleName} from '../names.ts';
 import type {Draft} from './draft.ts';
-import {foundOf} from './function.ts';
 
 /** What tags have to become, from what they are; those of AWS and thaw's own stay. */
 function tagsBetween(have: Tags, wanted: Tags): {set: {[key: string]: string}; remove: string[]} {
@@ -35,7 +35,7 @@ export function addTags(draft: Draft): void {
   if (have.repository !== null && options.repository === null) {
     tag('repository-tags', 'ecr:TagResource', {name: have.repository.name}, have.repository.tags);
   }
-  if (have.logs?.tags[OWNER_TAG] === fn) {
+  if (have.logs !== null && isMadeFor(fn, have.logs)) {
     const what = {name: logGroupName(fn), arn: have.logs.arn};
     tag('logs-tags', 'logs:TagResource', what, have.logs.tags);
   }

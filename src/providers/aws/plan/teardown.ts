@@ -1,7 +1,8 @@
 import type {FunctionRef} from '../../../core/driver.ts';
 import {makePlan, type Plan} from '../../../core/plan.ts';
+import {isMadeFor} from '../inspect/findings.ts';
 import type {FunctionFound, Have} from '../inspect/have.ts';
-import {logGroupName, OWNER_TAG, repositoryName, roleName} from '../names.ts';
+import {logGroupName, repositoryName, roleName} from '../names.ts';
 import type {AwsOptions} from '../wanted/options.ts';
 import {addUploadsTidying} from './archive-bucket.ts';
 import {gone, openDraft, placeOf, type Draft} from './draft.ts';
@@ -12,8 +13,6 @@ import {addTidying} from './twins.ts';
 export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): Plan {
   const {name} = fn;
   const draft = openDraft(name, options, have);
-  const isOurs = (tagged: {readonly tags: {readonly [key: string]: string}} | null): boolean =>
-    tagged?.tags[OWNER_TAG] === name;
   if (have.fn !== null && isGuest(have.fn, have)) return planRelease(draft, have.fn);
   addTriggerTeardown(draft, have);
   if (have.fn?.ours) {
@@ -29,16 +28,16 @@ export function planTeardown(fn: FunctionRef, options: AwsOptions, have: Have): 
     draft.add('function-gone', 'lambda:WaitFunctionDeleted', {name}, [], 'it uses its role until then');
   }
   addUploadsTidying(draft);
-  if (isOurs(have.repository)) {
+  if (isMadeFor(name, have.repository)) {
     const repository = repositoryName(name);
     const why = 'thaw made it, for images of this function';
     draft.add('repository', 'ecr:DeleteRepository', {name: repository}, gone('repository', repository), why);
   }
-  if (isOurs(have.role)) {
+  if (isMadeFor(name, have.role)) {
     const role = roleName(name, have.account.region);
     draft.add('role', 'iam:DeleteRole', {name: role}, gone('role', role), 'thaw made it');
   }
-  if (isOurs(have.logs)) {
+  if (isMadeFor(name, have.logs)) {
     const group = logGroupName(name);
     draft.add('logs', 'logs:DeleteLogGroup', {name: group}, gone('logs', group), 'thaw made it');
   }

@@ -1,12 +1,12 @@
 import type {FunctionSpec} from '../../../core/function.ts';
 import {sameJson, type Json} from '../../../core/json.ts';
-import type {Change} from '../../../core/plan.ts';
 import type {FunctionFound, Have} from '../inspect/have.ts';
 import {wantedTriggers} from '../wanted/triggers.ts';
 import {accessBetween, addAccess, authOf} from './access.ts';
 import {addBuckets, addBucketTeardown, bucketsBetween} from './buckets.ts';
-import type {Between, Callers, Named} from './callers.ts';
+import type {Between, Callers} from './callers.ts';
 import type {Draft} from './draft.ts';
+import {namedOnce} from './named.ts';
 import {addMappings, addMappingTeardown, mappingsBetween} from './mappings.ts';
 import {addRules, addRuleTeardown, rulesBetween} from './rules.ts';
 
@@ -35,14 +35,11 @@ export function addTriggers(draft: Draft, fn: FunctionSpec, found: FunctionFound
   ];
   const from: Callers = Object.assign({}, ...all.map((each) => each.from));
   const to: Callers = Object.assign({}, ...all.map((each) => each.to));
-  let unnamed: readonly Change[] = sameJson(from, to)
-    ? accessBetween(fn, found)
-    : [{path: 'triggers', from: nullIfEmpty(from), to: nullIfEmpty(to)}];
-  const named: Named = () => {
-    const now = unnamed;
-    unnamed = [];
-    return now;
-  };
+  const named = namedOnce(
+    sameJson(from, to)
+      ? accessBetween(fn, found)
+      : [{path: 'triggers', from: nullIfEmpty(from), to: nullIfEmpty(to)}],
+  );
   addAccess(draft, fn, found, named);
   addRules(draft, wanted.rules, found, named);
   addMappings(draft, wanted.mappings, named);

@@ -1,9 +1,6 @@
-import type {FunctionFound, VersionFound} from '../inspect/have.ts';
+import {twinsOf} from '../inspect/findings.ts';
+import type {FunctionFound} from '../inspect/have.ts';
 import {gone, type Draft} from './draft.ts';
-
-/** Versions that were made for a cold start: they carry its mark, and are not live. */
-export const twinsOf = ({versions, live}: FunctionFound): readonly VersionFound[] =>
-  versions.filter(({version, nonce}) => nonce !== null && version !== live);
 
 /** Adds the deletion of what cold starts have left behind: aliases with their URLs, then the versions they hold. */
 export function addTidying({name, add}: Draft, found: FunctionFound): void {

@@ -1,10 +1,10 @@
 import type {Warmth} from '../../../core/function.ts';
-import type {Json} from '../../../core/json.ts';
-import {sameJson} from '../../../core/json.ts';
+import {sameJson, type Json} from '../../../core/json.ts';
 import type {Arg, Change} from '../../../core/plan.ts';
 import {toAwsCron} from '../wanted/cron.ts';
 import type {FunctionFound, ScheduleFound} from '../inspect/have.ts';
 import type {Draft} from './draft.ts';
+import {namedOnce} from './named.ts';
 
 type Action = ScheduleFound['actions'][number];
 
@@ -82,12 +82,7 @@ export function addWarmth(
   now = wish.min,
 ): void {
   const {name, add} = draft;
-  let unnamed = changes;
-  const named = (): readonly Change[] => {
-    const now = unnamed;
-    unnamed = [];
-    return now;
-  };
+  const named = namedOnce(changes);
   const which = {name, version};
   const actions = actionsFor(wish);
   const scheduled = !sameJson(have.actions, actions);

@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest';
 import {digestOf} from '../../../../src/core/digest.ts';
 import {ThawError} from '../../../../src/core/errors.ts';
 import type {FunctionSpec} from '../../../../src/core/function.ts';
-import {describeFunction} from '../../../../src/providers/aws/inspect/describe.ts';
+import {describeFunction} from '../../../../src/providers/aws/describe.ts';
 import type {FunctionFound, Have} from '../../../../src/providers/aws/inspect/have.ts';
 import {parseOptions} from '../../../../src/providers/aws/wanted/options.ts';
 import {planChill} from '../../../../src/providers/aws/plan/chill.ts';

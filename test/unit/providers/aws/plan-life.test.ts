@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest';
 import {ThawError} from '../../../../src/core/errors.ts';
-import {describeFunction} from '../../../../src/providers/aws/inspect/describe.ts';
+import {describeFunction} from '../../../../src/providers/aws/describe.ts';
 import type {Have} from '../../../../src/providers/aws/inspect/have.ts';
 import {parseOptions} from '../../../../src/providers/aws/wanted/options.ts';
 import {planChill, planTidy} from '../../../../src/providers/aws/plan/chill.ts';

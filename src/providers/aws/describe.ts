@@ -1,12 +1,11 @@
-import type {Status} from '../../../core/deployment.ts';
-import type {FunctionRef} from '../../../core/driver.ts';
-import {deploymentOf} from '../live/deployment.ts';
-import type {FunctionFound, Have} from './have.ts';
-import type {AwsOptions} from '../wanted/options.ts';
-import {placeOf} from '../plan/draft.ts';
-import {isDeployedTo} from '../plan/refuse.ts';
-import {twinsOf} from '../plan/twins.ts';
-import {warmOf} from '../plan/warmth.ts';
+import type {Status} from '../../core/deployment.ts';
+import type {FunctionRef} from '../../core/driver.ts';
+import {isDeployedTo, liveVersion, twinsOf} from './inspect/findings.ts';
+import type {FunctionFound, Have} from './inspect/have.ts';
+import {deploymentOf} from './live/deployment.ts';
+import {placeOf} from './plan/draft.ts';
+import {warmOf} from './plan/warmth.ts';
+import type {AwsOptions} from './wanted/options.ts';
 
 /** Says what was found, in the words that every provider uses. */
 export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Have): Status {
@@ -40,7 +39,7 @@ export function describeFunction(fn: FunctionRef, options: AwsOptions, have: Hav
 
 function stateOf(found: FunctionFound | null): Pick<Status, 'state' | 'problem'> {
   if (found === null) return {state: 'absent', problem: null};
-  const live = found.versions.find(({version}) => version === found.live);
+  const live = liveVersion(found);
   if (live === undefined) {
     return found.state === 'Failed'
       ? {state: 'failed', problem: found.stateReason ?? 'Lambda says Failed, and no reason'}
