@@ -4,7 +4,6 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, describe, expect, it} from 'vitest';
 import type {Op} from '../../../src/core/driver.ts';
-import {ThawError} from '../../../src/core/errors.ts';
 import type {ImageOnDisk} from '../../../src/core/ports.ts';
 import {writeArchive} from '../../../src/image/archive.ts';
 import {makeSmallImage} from '../../fakes/aws/sandboxes/small-image.ts';
@@ -12,6 +11,7 @@ import type {PolicyDocument} from '../../fakes/aws/policy.ts';
 import type {BucketTraits} from '../../fakes/aws/services/s3.ts';
 import {baseOf, openDesk} from '../conformance/desk.ts';
 import {awsTraits, NAME, openAwsHarness, PROGRAMS, type AwsHarness} from './harness.ts';
+import {refusalOf} from './refusal.ts';
 
 const BUCKET = 'team-artifacts';
 const OPTIONS = {artifact: 'zip', bucket: BUCKET};
@@ -45,12 +45,6 @@ const isTheirs = (name: string): boolean => THEIRS.some((key) => name === `objec
 
 const objects = ({aws}: AwsHarness): string[] =>
   aws.inventory().filter((name) => name.startsWith('object') && !isTheirs(name));
-
-async function refusalOf(work: Promise<unknown>): Promise<ThawError> {
-  const error: unknown = await work.catch((reason: unknown) => reason);
-  expect(error).toBeInstanceOf(ThawError);
-  return error as ThawError;
-}
 
 describe('an archive that is too large for a request', () => {
   it.each([false, true])(

@@ -5,7 +5,6 @@ import {join} from 'node:path';
 import {afterEach, describe, expect, it} from 'vitest';
 import {hintsFor} from '../../../src/cli/hints.ts';
 import {openProject} from '../../../src/cli/project.ts';
-import {ThawError} from '../../../src/core/errors.ts';
 import type {Image} from '../../../src/core/image.ts';
 import {refuseBeyondLimits} from '../../../src/image/limits.ts';
 import {limits} from '../../../src/providers/aws/limits.ts';
@@ -14,6 +13,7 @@ import {plantImage} from '../../fakes/aws/sandboxes/small-image.ts';
 import {baseOf, openDesk, type Wanted} from '../conformance/desk.ts';
 import {openAwsHarness, type AwsHarness} from './harness.ts';
 import {fullOf, plantSurroundings} from './life.ts';
+import {refusalOf} from './refusal.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -24,15 +24,6 @@ async function openSite(options: AwsHarness['options'] = {}): Promise<AwsHarness
   const harness = await openAwsHarness(options, {runs: false});
   cleanups.push(() => harness.close());
   return harness;
-}
-
-async function refusalOf(work: Promise<unknown>): Promise<ThawError> {
-  const error: unknown = await work.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(ThawError);
-  return error as ThawError;
 }
 
 /** What is wrong with a thaw.yaml, as `path: message`. */

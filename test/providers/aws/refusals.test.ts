@@ -1,8 +1,8 @@
 import {afterEach, describe, expect, it} from 'vitest';
-import {ThawError} from '../../../src/core/errors.ts';
 import type {JsonObject} from '../../../src/core/json.ts';
 import {baseOf, openDesk, type Desk, type Wanted} from '../conformance/desk.ts';
 import {NAME, openAwsHarness, type AwsHarness} from './harness.ts';
+import {refusalOf} from './refusal.ts';
 
 const open: AwsHarness[] = [];
 afterEach(async () => {
@@ -13,15 +13,6 @@ async function openSite(options: JsonObject = {}): Promise<AwsHarness> {
   const harness = await openAwsHarness(options, {runs: false});
   open.push(harness);
   return harness;
-}
-
-async function refusalOf(work: Promise<unknown>): Promise<ThawError> {
-  const error: unknown = await work.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(ThawError);
-  return error as ThawError;
 }
 
 describe('AWS refuses', () => {
